@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Open files ("open file descriptions" of POSIX): what a descriptor refers to.
+ *
+ * Theory of operation. Implementations never block: read, write and their like return -EAGAIN where Linux would sleep. file_read()
+ * and its siblings (io.c) wait on the file's wait queue and try again, honour O_NONBLOCK, deadlines and signals. So blocking,
+ * restart rules and poll are written once.
+ *
+ * Locks: `pos_lock` serialises users of the file position (read, write, lseek, getdents). An implementation has its own inode lock.
+ */
+#ifndef FS_FILE_H
+#define FS_FILE_H
+
+#include "base/lock.h"
+#include "base/ref.h"
+#include "base/wait.h"
+#include "mm/guest.h"
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct file;
+struct path; /* fs/vfs.h: a dentry in a mount, with references */
+struct inode;
+struct task;
+
+/* What one directory entry looks like to a reader. Returns false when the reader's buffer is full. */
+struct dirent_sink {
+	bool (*emit)(struct dirent_sink *s, const char *name, size_t len, uint64_t ino, int64_t next_off, unsigned char type);
+};
+
+struct file_ops {
+	const char *type; /* "pipe", "epoll", "regular", ...: for /proc/PID/fd and debugging */
+	/* Move bytes between io and the file at *pos, advancing both. Nothing done: -EAGAIN or another errno. flags: RWF_*.
+	 * For files without a position (pipes, sockets) pos is NULL. */
+	ssize_t (*read)(struct file *f, struct io *io, off_t *pos, int flags);
+	ssize_t (*write)(struct file *f, struct io *io, off_t *pos, int flags);
+	off_t (*seek)(struct file *f, off_t off, int whence); /* NULL: ESPIPE */
+	int (*readdir)(struct file *f, struct dirent_sink *s); /* from f->pos on; NULL: ENOTDIR */
+	/* poll(2) bits that hold now. NULL: always readable and writable. */
+	uint32_t (*poll)(struct file *f);
+	/* The queue that is notified when those bits may have changed. NULL: they never do. */
+	struct waitq *(*waitq)(struct file *f);
+	int64_t (*ioctl)(struct file *f, struct task *t, unsigned cmd, uint64_t arg); /* NULL: ENOTTY */
+	int (*mappable)(struct file *f, int prot, int flags, struct mappable **out); /* NULL: ENODEV */
+	int (*truncate)(struct file *f, off_t size);
+	int (*allocate)(struct file *f, int mode, off_t off, off_t len);
+	int (*sync)(struct file *f, bool data_only);
+	/* A last descriptor of one table was closed (POSIX locks, flush). */
+	void (*flush)(struct file *f, struct fdtable *owner);
+	/* The last reference is gone. Frees f->private. */
+	void (*release)(struct file *f);
+	/* fcntl's F_SETFL changed O_NONBLOCK, O_APPEND, O_ASYNC, O_DIRECT. May be NULL. */
+	int (*set_flags)(struct file *f, int flags);
+	/* Text for /proc/PID/fdinfo after pos and flags. May be NULL. */
+	void (*fdinfo)(struct file *f, char *buf, size_t size);
+	/* Told when a descriptor for f is handed to a guest as part of another file's data (cycle detection). May be NULL. */
+	const void *private_type; /* identity for checked casts */
+};
+
+struct file {
+	struct ref ref;
+	const struct file_ops *ops; /* immutable */
+	_Atomic int flags; /* O_ACCMODE and status flags */
+	struct mutex pos_lock;
+	off_t pos;
+	struct path *path; /* NULL for files without one; owned */
+	struct inode *inode; /* borrowed from path, or owned when path is NULL; every file has one: fstat works on it */
+	void *private;
+	pid_t owner; /* F_SETOWN */
+	int owner_type, owner_sig;
+	struct epoll_link *epoll; /* list of epoll items that watch this file: fs/epoll.c */
+	struct mutex epoll_lock;
+};
+
+/* A new file with one reference. Takes over path and inode references. NULL: no memory (references stay the caller's). */
+struct file *file_new(const struct file_ops *ops, int flags, struct path *path, struct inode *inode, void *private);
+void file_get(struct file *f);
+void file_put(struct file *f);
+
+static inline bool file_readable(const struct file *f)
+{
+	int m = f->flags & (O_ACCMODE | O_PATH);
+	return m == O_RDONLY || m == O_RDWR;
+}
+static inline bool file_writable(const struct file *f)
+{
+	int m = f->flags & (O_ACCMODE | O_PATH);
+	return m == O_WRONLY || m == O_RDWR;
+}
+
+/* --- blocking calls, for the calling task --- */
+
+/* pos NULL: use and advance the file's own position. Return as read(2); -ERESTARTSYS when a signal came before any byte. */
+ssize_t file_read(struct task *t, struct file *f, struct io *io, off_t *pos, int flags) MUST_CHECK;
+ssize_t file_write(struct task *t, struct file *f, struct io *io, off_t *pos, int flags) MUST_CHECK;
+/* Runs try(arg) until it returns something else than -EAGAIN, sleeping on f's queue for `events` between tries, until deadline. nonblock: one try. */
+int64_t file_wait(struct task *t, struct file *f, uint32_t events, bool nonblock, int64_t deadline,
+		  int64_t (*try)(void *arg), void *arg) MUST_CHECK;
+uint32_t file_poll(struct file *f);
+
+/* Reads into sentry memory at off, without blocking semantics: for the program loader. */
+ssize_t file_pread_kernel(struct file *f, void *buf, size_t len, off_t off) MUST_CHECK;
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Signals: queues, actions, delivery. Numbers 1..64; sets are 64-bit masks with bit n-1 for signal n (the guest's layout).
+ * See signal(7), sigaction(2). The frame is Linux's rt_sigframe for x86-64 with the full XSAVE area. */
+#ifndef KERNEL_SIGNAL_H
+#define KERNEL_SIGNAL_H
+
+#include "base/compiler.h"
+#include "base/lock.h"
+#include "base/ref.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+struct task;
+struct thread_group;
+struct pgroup;
+struct cred;
+
+typedef uint64_t sigset_guest;
+
+static inline sigset_guest sig_bit(int sig)
+{
+	return 1ULL << (sig - 1);
+}
+
+enum { SIGNAL_COUNT = 64 };
+
+struct sigaction_guest { /* as rt_sigaction(2) passes it */
+	uint64_t handler, flags, restorer;
+	sigset_guest mask;
+};
+
+struct sigaltstack_guest {
+	uint64_t sp;
+	uint32_t flags, pad;
+	uint64_t size;
+};
+
+struct sighand {
+	struct ref ref;
+	struct sigaction_guest actions[SIGNAL_COUNT]; /* tasks_lock */
+};
+
+struct sigqueue_entry {
+	TAILQ_ENTRY(sigqueue_entry) link;
+	siginfo_t info;
+	void *timer; /* the POSIX timer it belongs to, or NULL */
+};
+
+struct sigpending {
+	sigset_guest set;
+	TAILQ_HEAD(, sigqueue_entry) queue;
+};
+
+extern struct mutex tasks_lock;
+
+void sigpending_init(struct sigpending *p);
+void sigpending_flush(struct sigpending *p);
+
+/* Sends sig to one task or to a whole group (any task of it that does not block it). `info` is copied. Takes no permission check.
+ * -EAGAIN when a real-time queue is full. A signal that is ignored is dropped. */
+int signal_send_task_locked(struct task *t, const siginfo_t *info) REQUIRES(tasks_lock);
+int signal_send_group_locked(struct thread_group *tg, const siginfo_t *info) REQUIRES(tasks_lock);
+void signal_send_pgroup_locked(struct pgroup *pg, const siginfo_t *info) REQUIRES(tasks_lock);
+/* Convenience without the lock held: SI_KERNEL. */
+void signal_send_group(struct thread_group *tg, int sig);
+/* A signal that the task's own instruction caused: if blocked or ignored it kills. */
+void signal_force(struct task *t, const siginfo_t *info);
+/* An info for sig with si_code and the sender's pid and uid. */
+siginfo_t signal_info(int sig, int code, struct task *sender);
+
+/* Changes the mask of the calling task (KILL and STOP excluded) and recomputes pending work. */
+void signal_set_mask(struct task *t, sigset_guest mask);
+/* Signals pending for t that are not blocked; all that are pending. */
+bool signal_pending(struct task *t);
+sigset_guest signal_pending_set(struct task *t);
+/* Takes one pending signal out of `set`, own queue first; false if none. For delivery, sigtimedwait, signalfd. */
+bool signal_dequeue_locked(struct task *t, sigset_guest set, siginfo_t *out) REQUIRES(tasks_lock);
+/* Notified (POLLIN) when a signal is queued for the group or the task: signalfd, sigtimedwait. */
+struct waitq;
+struct waitq *signal_waitq(struct task *t);
+
+/* Delivers what is pending before the task goes back to its guest: runs default actions, builds frames, applies restart rules.
+ * `result` is the call's return value when in_syscall. Called by run.c only. */
+void signal_deliver(struct task *t);
+int64_t signal_sigreturn(struct task *t);
+
+/* execve: handlers to default, altstack gone. */
+int sighand_copy(const struct sighand *s, struct sighand **out) MUST_CHECK;
+void sighand_put(struct sighand *s);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Timers and clocks. One service thread sleeps until the earliest deadline; with no timer armed it sleeps for ever. */
+#ifndef KERNEL_TIMER_H
+#define KERNEL_TIMER_H
+
+#include "base/compiler.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct timer;
+/* Runs on the service thread without locks held; may arm and cancel timers. */
+typedef void (*timer_fn)(struct timer *t, void *arg);
+
+struct timer {
+	int64_t deadline; /* CLOCK_MONOTONIC ns */
+	timer_fn fn;
+	void *arg;
+	int heap_index; /* -1: not armed */
+	bool running;
+};
+
+void timer_service_init(void);
+void timer_service_stop(void);
+void timer_init(struct timer *t, timer_fn fn, void *arg);
+/* (Re)arms t for an absolute CLOCK_MONOTONIC time. */
+void timer_arm(struct timer *t, int64_t deadline);
+/* Disarms t and waits for a running callback, unless called from it. True if it was armed. */
+bool timer_cancel(struct timer *t);
+
+/* A guest clock's value in ns: CLOCK_* numbers and encoded per-process and per-thread CPU clocks. -EINVAL for an unknown clock. */
+struct task;
+int clock_read(struct task *t, int clock, int64_t *ns) MUST_CHECK;
+int clock_resolution(int clock, int64_t *ns) MUST_CHECK;
+/* Converts an absolute time of a settable or monotonic clock to a CLOCK_MONOTONIC deadline. */
+int clock_to_mono(int clock, int64_t ns, int64_t *mono) MUST_CHECK;
+
+#endif
