@@ -72,7 +72,7 @@ struct waiter {
 
 struct waitq {
 	struct mutex lock;
-	TAILQ_HEAD(, waiter) waiters GUARDED_BY(lock);
+	TAILQ_HEAD(, waiter) waiters; /* protected by lock */
 	_Atomic int count; /* of waiters: lets notify skip the lock when nobody waits */
 };
 

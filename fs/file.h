@@ -15,6 +15,7 @@
 #include "base/wait.h"
 #include "mm/guest.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -22,6 +23,7 @@ struct file;
 struct path; /* fs/vfs.h: a dentry in a mount, with references */
 struct inode;
 struct task;
+struct fdtable; /* fs/fdtable.h */
 
 /* What one directory entry looks like to a reader. Returns false when the reader's buffer is full. */
 struct dirent_sink {

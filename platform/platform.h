@@ -31,9 +31,7 @@
 #include <sys/mman.h>
 #include <sys/user.h>
 
-#define PAGE_SIZE 4096UL
-#define PAGE_SHIFT 12
-#define PAGE_MASK (~(PAGE_SIZE - 1))
+/* PAGE_SIZE, PAGE_SHIFT and PAGE_MASK come from <sys/user.h>. */
 
 /* Access kinds are PROT_READ, PROT_WRITE and PROT_EXEC throughout the program. */
 
