@@ -58,7 +58,7 @@ static void *peer(void *arg)
 	sleeper_set_self(&p->b);
 	for (int i = 0; i < p->rounds; i++) {
 		if (sleep_until(NO_DEADLINE))
-			return "woken by something else";
+			return p; /* woken by something else */
 		sleeper_wake(&p->a);
 	}
 	return NULL;
