@@ -72,6 +72,20 @@ void signal_force(struct task *t, const siginfo_t *info);
 /* An info for sig with si_code and the sender's pid and uid. */
 siginfo_t signal_info(int sig, int code, struct task *sender);
 
+/* The same for a memory fault; access (PROT_*) says what the frame's error code shows. */
+void signal_force_fault(struct task *t, const siginfo_t *info, int access);
+
+/* Group stop (signal_stop.c). A group stops or is stopped while tg->stop_signal is not 0. Every task of it that looks at its
+ * pending work calls signal_stop_wait(), which sleeps until SIGCONT or a kill; run.c calls it from task_work. */
+void signal_stop_start_locked(struct thread_group *tg, int sig) REQUIRES(tasks_lock);
+void signal_stop_wait(struct task *t);
+/* A task has left the group: completes a stop that waited for it alone. Called by exit. */
+void signal_stop_check_locked(struct thread_group *tg) REQUIRES(tasks_lock);
+/* Must t's sleep end even where signals do not count (vfork, exec)? True when it is being killed. */
+bool signal_fatal_pending(struct task *t);
+/* True if sig to the group would be dropped: SIG_IGN, or SIG_DFL where the default is to ignore. For SIGTTIN/SIGTTOU. */
+bool signal_ignored_locked(struct task *t, int sig) REQUIRES(tasks_lock);
+
 /* Changes the mask of the calling task (KILL and STOP excluded) and recomputes pending work. */
 void signal_set_mask(struct task *t, sigset_guest mask);
 /* Signals pending for t that are not blocked; all that are pending. */
@@ -84,11 +98,18 @@ struct waitq;
 struct waitq *signal_waitq(struct task *t);
 
 /* Delivers what is pending before the task goes back to its guest: runs default actions, builds frames, applies restart rules.
- * `result` is the call's return value when in_syscall. Called by run.c only. */
+ * When t->in_syscall the call's result, restart codes included, is in platform_regs()->rax (platform_set_result), and a
+ * restart code is always resolved, signal or not. Called by run.c only, on t's own sentry thread, without locks. A default action that
+ * ends the process calls group_exit(): the caller looks at t->exit_pending afterwards. */
 void signal_deliver(struct task *t);
 int64_t signal_sigreturn(struct task *t);
 
-/* execve: handlers to default, altstack gone. */
+/* All default. -ENOMEM. */
+int sighand_new(struct sighand **out) MUST_CHECK;
+/* execve: handlers to default (SIG_IGN stays), altstack gone. The caller made t->sighand its own. */
+void signal_exec_locked(struct task *t) REQUIRES(tasks_lock);
+/* CLONE_CLEAR_SIGHAND: handlers to default, SIG_IGN stays. */
+void sighand_reset(struct sighand *s);
 int sighand_copy(const struct sighand *s, struct sighand **out) MUST_CHECK;
 void sighand_put(struct sighand *s);
 

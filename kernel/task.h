@@ -87,7 +87,7 @@ struct thread_group {
 	struct waitq group_wait; /* exec and group stop progress */
 
 	struct sigpending shared_pending; /* (T) */
-	struct timers *timers; /* (I) */
+	struct timers *timers; /* (T) NULL until first used */
 	struct rlimit rlimits[RLIM_NLIMITS]; /* (T) */
 	struct rusage_acc {
 		int64_t utime_ns, stime_ns, min_flt, maj_flt, nvcsw, nivcsw;
@@ -122,6 +122,8 @@ struct task {
 
 	struct sighand *sighand; /* (T) shared by CLONE_SIGHAND */
 	sigset_guest blocked; /* (O) to change, under (T) */
+	sigset_guest wait_set; /* (T) what sigtimedwait waits for: sent to us even though blocked */
+	uint64_t fault_trapno, fault_err, fault_addr; /* (O) of the last forced signal: what a frame shows */
 	sigset_guest saved_mask; /* (O) for sigsuspend, ppoll and their like */
 	bool restore_mask; /* (O) */
 	struct sigpending pending; /* (T) */
@@ -221,6 +223,7 @@ void task_exit(struct task *t, int status);
 void group_exit(struct task *t, int status);
 /* Ends a group from outside (host limit, sandbox time limit). Any thread. */
 void group_kill(struct thread_group *tg, int status);
+void group_kill_locked(struct thread_group *tg, int status) REQUIRES(tasks_lock);
 /* Kills every task of the sandbox. Any thread; does not wait. */
 void kernel_kill_all(void);
 /* Waits until every task's function has returned. */

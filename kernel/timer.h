@@ -28,6 +28,15 @@ void timer_arm(struct timer *t, int64_t deadline);
 /* Disarms t and waits for a running callback, unless called from it. True if it was armed. */
 bool timer_cancel(struct timer *t);
 
+/* --- POSIX timers, interval timers and RLIMIT_CPU of a thread group (timers are made at first use) --- */
+
+struct thread_group;
+/* exec: POSIX timers go, interval timers stay. Exit: all go. Without locks held; may wait for a running callback. */
+void timers_group_exec(struct thread_group *tg);
+void timers_group_exit(struct thread_group *tg);
+/* To be called when a group is made with, or given, a finite RLIMIT_CPU: watches it (SIGXCPU, SIGKILL). */
+void timers_watch_cpu_limit(struct thread_group *tg);
+
 /* A guest clock's value in ns: CLOCK_* numbers and encoded per-process and per-thread CPU clocks. -EINVAL for an unknown clock. */
 struct task;
 int clock_read(struct task *t, int clock, int64_t *ns) MUST_CHECK;
