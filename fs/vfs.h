@@ -6,7 +6,9 @@
  * here, one component at a time, symlinks and ".." and mounts included: no path that the guest chose is ever given to the host whole,
  * and the walk cannot leave the task's root.
  *
- * Locks: see base/lock.h. `vfs_lock` protects the dentry tree and mounts. Inode attributes and data have the inode's lock.
+ * Locks. `vfs_lock` (dentry.c) protects the dentry tree and mounts; it is a leaf: no file system is called under it. The
+ * order is rename lock, directories' inode locks (parents first), other inodes' locks, what a file system has of its own, vfs_lock.
+ * A directory's lock is held over every call that looks up or changes names in it.
  */
 #ifndef FS_VFS_H
 #define FS_VFS_H
@@ -58,7 +60,9 @@ struct inode_ops {
 	/* symlinks: the target into buf, its length. Magic links implement follow instead: the path they lead to. */
 	ssize_t (*readlink)(struct inode *i, char *buf, size_t size);
 	int (*follow)(struct inode *i, struct path *out);
-	/* Opens: the file must end up with ops. path and flags are already checked for permission. */
+	/* Opens: the file must end up with ops. path and flags are already checked for permission. path is a heap copy that the
+	 * new file owns on success (file_new) and the caller on failure; NULL for opens from inside the sentry, which pin the
+	 * inode instead: see file_new_at(). NULL op: ENXIO, but devices go to device.h and FIFOs to pipe.h. */
 	int (*open)(struct inode *i, struct path *path, int flags, struct file **out);
 	ssize_t (*getxattr)(struct inode *i, const char *name, void *buf, size_t size);
 	int (*setxattr)(struct inode *i, const char *name, const void *buf, size_t size, int flags);
@@ -79,6 +83,11 @@ struct inode {
 	struct mutex lock;
 	uint64_t ino;
 	struct waitq *fifo; /* FIFOs and sockets: attached objects, by their own modules */
+	/* What permission checks need, kept current by the file system (inode_set_perm); perm_cached false: getattr is asked. */
+	_Atomic uint32_t mode, uid, gid;
+	_Atomic bool perm_cached;
+	bool dead; /* a directory that was removed: nothing can be made in it; lock */
+	_Atomic int write_count; /* open for writing (positive) or executed (negative): ETXTBSY */
 	void *attached; /* FIFO pipe, bound socket: owned by the module that set it */
 	void (*attached_put)(void *attached);
 	void *locks; /* POSIX, OFD and flock locks: fs/locks.c */
@@ -86,10 +95,18 @@ struct inode {
 };
 
 void inode_init(struct inode *i, struct filesystem *fs, const struct inode_ops *ops, uint32_t type, uint64_t ino);
+void inode_set_perm(struct inode *i, uint32_t mode, uid_t uid, gid_t gid);
 void inode_get(struct inode *i);
 void inode_put(struct inode *i);
 /* An inode for files that live in no directory (pipes, sockets, epolls, memfds): fs is the anonymous file system. */
 int anon_inode_new(uint32_t mode, const char *name, struct inode **out) MUST_CHECK;
+/* "pipe:[7]", "anon_inode:[eventpoll]": what /proc/PID/fd shows. NULL if i is no such inode. */
+const char *anon_inode_name(const struct inode *i);
+/* file_new() for inode_ops.open: the file owns path, or pins i when path is NULL. -ENOMEM. */
+int file_new_at(const struct file_ops *ops, int flags, struct path *path, struct inode *i, void *private,
+		struct file **out) MUST_CHECK;
+/* The path of an open file, with references; files without a name get a nameless dentry, so that magic links can lead to them. */
+int file_path(struct file *f, struct path *out) MUST_CHECK;
 
 struct filesystem_ops {
 	const char *type; /* "tmpfs" */
@@ -103,7 +120,12 @@ struct filesystem {
 	uint64_t dev; /* st_dev */
 	struct inode *root; /* owned */
 	bool no_dcache; /* never keep dentries: proc */
+	bool no_exec; /* nothing in it may be executed: proc, sysfs */
 };
+
+void filesystem_init(struct filesystem *fs, const struct filesystem_ops *ops); /* one reference, a device number of its own */
+void filesystem_get(struct filesystem *fs);
+void filesystem_put(struct filesystem *fs);
 
 enum { MOUNT_RDONLY = 1, MOUNT_NOEXEC = 2, MOUNT_NOSUID = 4, MOUNT_NODEV = 8 };
 
@@ -154,6 +176,25 @@ int vfs_walk(struct task *t, int dirfd, const char *name, unsigned flags, struct
 /* Without a task, as root of the sandbox: for set-up. */
 int vfs_walk_setup(const char *name, unsigned flags, struct path *out) MUST_CHECK;
 int vfs_mkdir_setup(const char *name, uint32_t mode) MUST_CHECK; /* mkdir -p */
+/* Like vfs_walk, from given places. */
+int vfs_walk_at(const struct path *root, const struct path *start, const struct cred *c, const char *name, unsigned flags,
+		struct path *out) MUST_CHECK;
+
+struct inode *path_inode(const struct path *p); /* borrowed */
+bool path_equal(const struct path *a, const struct path *b);
+bool path_readonly(const struct path *p); /* a read-only mount */
+
+/* --- changes by name, as the calls of these names; mode before umask --- */
+int vfs_mknod(struct task *t, int dirfd, const char *name, uint32_t mode, dev_t rdev, struct path *out) MUST_CHECK; /* out may be NULL */
+int vfs_mkdir(struct task *t, int dirfd, const char *name, uint32_t mode) MUST_CHECK;
+int vfs_symlink(struct task *t, const char *target, int dirfd, const char *name) MUST_CHECK;
+int vfs_link(struct task *t, const struct path *what, int dirfd, const char *name) MUST_CHECK;
+int vfs_unlink(struct task *t, int dirfd, const char *name) MUST_CHECK;
+int vfs_rmdir(struct task *t, int dirfd, const char *name) MUST_CHECK;
+int vfs_rename(struct task *t, int olddir, const char *oldname, int newdir, const char *newname, unsigned flags) MUST_CHECK;
+/* Changes attributes with the checks of chmod, chown, utimensat and truncate; read-only mounts refuse. */
+int vfs_setattr(const struct path *p, const struct cred *c, struct attr *a, unsigned valid) MUST_CHECK;
+ssize_t vfs_readlink(const struct path *p, char *buf, size_t size) MUST_CHECK;
 
 /* open(2): flags as given, mode before umask. */
 int vfs_open(struct task *t, int dirfd, const char *name, int flags, uint32_t mode, unsigned walk, struct file **out) MUST_CHECK;
