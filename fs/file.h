@@ -57,6 +57,10 @@ struct file_ops {
 	void (*fdinfo)(struct file *f, char *buf, size_t size);
 	/* Told when a descriptor for f is handed to a guest as part of another file's data (cycle detection). May be NULL. */
 	const void *private_type; /* identity for checked casts */
+	/* A blocking write goes on until everything is written (pipes, streams, terminals). */
+	bool write_all;
+	/* How long a blocking read (POLLIN) or write (POLLOUT) may take in ns: SO_RCVTIMEO, SO_SNDTIMEO. 0: for ever. May be NULL. */
+	int64_t (*timeout)(struct file *f, uint32_t events);
 };
 
 struct file {
@@ -99,6 +103,8 @@ ssize_t file_write(struct task *t, struct file *f, struct io *io, off_t *pos, in
 int64_t file_wait(struct task *t, struct file *f, uint32_t events, bool nonblock, int64_t deadline,
 		  int64_t (*try)(void *arg), void *arg) MUST_CHECK;
 uint32_t file_poll(struct file *f);
+/* SIGPIPE for the calling task: what writing to a pipe or stream without a reader raises beside EPIPE. */
+void file_sigpipe(void);
 
 /* Reads into sentry memory at off, without blocking semantics: for the program loader. */
 ssize_t file_pread_kernel(struct file *f, void *buf, size_t len, off_t off) MUST_CHECK;
