@@ -23,9 +23,11 @@
 #include "kernel/signal.h"
 #include "mm/mm.h"
 
+#include <sched.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/types.h>
+#include <time.h>
 
 struct fdtable; /* fs/fdtable.h */
 struct fs_context; /* fs/vfs.h: root, cwd, umask */
@@ -55,8 +57,7 @@ struct pgroup {
 	struct ref ref;
 	pid_t id; /* (I) */
 	struct session *session; /* (I) owned */
-	LIST_HEAD(, thread_group) members; /* (T) */
-	LIST_ENTRY(pgroup) hash_link; /* (T) */
+	LIST_HEAD(, thread_group) members; /* (T) zombies included */
 };
 
 enum group_state { GROUP_RUNNING, GROUP_STOPPED, GROUP_EXITING, GROUP_ZOMBIE };
@@ -64,14 +65,15 @@ enum group_state { GROUP_RUNNING, GROUP_STOPPED, GROUP_EXITING, GROUP_ZOMBIE };
 struct thread_group {
 	struct ref ref;
 	pid_t tgid; /* (I) */
-	struct task *leader; /* (T) */
+	struct task *leader; /* (T) owned; maybe dead before its siblings; NULL once reaped */
 	TAILQ_HEAD(, task) tasks; /* (T) living tasks */
 	int task_count; /* (T) */
 	enum group_state state; /* (T) */
 	int exit_status; /* (T) wait(2) encoding, valid from GROUP_EXITING on */
 	int exit_signal; /* (T) what the parent gets: SIGCHLD unless clone said otherwise */
 
-	struct thread_group *parent; /* (T) borrowed; NULL for pid 1 */
+	struct thread_group *parent; /* (T) borrowed; NULL for pid 1 and once reaped */
+	pid_t parent_tid; /* (T) the parent's task that made it: __WNOTHREAD, pdeathsig */
 	TAILQ_HEAD(, thread_group) children; /* (T) includes zombies */
 	TAILQ_ENTRY(thread_group) sibling; /* (T) */
 	struct pgroup *pgroup; /* (T) owned */
@@ -102,7 +104,6 @@ struct task {
 	pid_t tid; /* (I) except that exec gives the caller the leader's */
 	struct thread_group *tg; /* (I) owned */
 	TAILQ_ENTRY(task) tg_link; /* (T) */
-	LIST_ENTRY(task) hash_link; /* (T) tid hash */
 	char comm[16]; /* (T) */
 
 	struct platform_ctx *ctx; /* (T) to read from other threads; NULL while the task moves or is dead */
@@ -110,6 +111,10 @@ struct task {
 	struct fdtable *files; /* (O) to change, under (T); owned */
 	struct fs_context *fs; /* (O) to change, under (T); owned */
 	struct cred *cred; /* (O) to change, under (T); owned, immutable contents */
+
+	struct task_start *start; /* (O) registers for the next context that runs it: task.c */
+	bool moving; /* (O) execve succeeded: go on in a context of the new mm */
+	uint64_t set_child_tid; /* (O) CLONE_CHILD_SETTID */
 
 	struct sleeper sleeper;
 	_Atomic bool work; /* (A) task_work has something to do */
@@ -144,8 +149,10 @@ struct task {
 
 	int exit_signal; /* (I) as given to clone */
 	int64_t start_time; /* (I) */
-	int64_t utime_base, stime_ns; /* (A-ish, O) stime: host time spent in the sentry for it */
-	uint64_t min_flt, maj_flt; /* (O) */
+	int64_t utime_base, stime_base; /* (T) of contexts and sentry threads that it has left */
+	int64_t sentry_start; /* (T) the sentry thread's processor time when it took over the task */
+	clockid_t sentry_clock; /* (T) that thread's processor clock; valid while ctx is set */
+	_Atomic uint64_t min_flt, maj_flt, nvcsw, nivcsw;
 	int sched_policy, sched_priority, nice; /* (T) */
 	cpu_set_t affinity; /* (T) */
 	int pdeathsig; /* (T) */
@@ -191,6 +198,16 @@ struct kernel_hooks {
 	void (*init_exited)(int status); /* the first process has ended: wait(2) status */
 };
 void kernel_init(const struct kernel_hooks *hooks);
+/* At most this many tasks at once, whatever RLIMIT_NPROC says; 0 for no limit. Before the first task. */
+void kernel_set_task_limit(size_t max);
+/* Processes and threads made so far, for the report. */
+void kernel_task_counts(uint64_t *groups, uint64_t *tasks);
+/* What uname(2) says; hostname (may be NULL for the host's own) at most 64 bytes. Before the first task. */
+struct utsname;
+const struct utsname *kernel_uts(void);
+void kernel_set_hostname(const char *hostname);
+/* The processors that the sandbox may use, as they were at kernel_init(). */
+const cpu_set_t *kernel_cpus(void);
 
 struct task_init {
 	struct mm *mm;
