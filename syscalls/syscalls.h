@@ -33,12 +33,20 @@ int64_t syscall_dispatch(struct task *t, const struct platform_event *ev);
 struct syscall_count {
 	uint64_t calls, errors, ns;
 };
-/* Calls so far by number; index SYSCALL_MAX is every number without a row. */
-const struct syscall_count *syscall_counts(void);
+/* Calls so far by number; index SYSCALL_MAX is every number without a row. out has SYSCALL_MAX + 1 elements. */
+void syscall_counts(struct syscall_count *out);
 /* Counting time costs two clock reads a call: off unless the report asks. */
 void syscall_count_time(bool on);
+/* Writes `tid name(args) = result` for every call through log_debug(). */
+void syscall_log(bool on);
+/* One call as text, for the log: arguments by their formats, paths read from the guest. */
+void syscall_format(struct task *t, uint64_t nr, const uint64_t args[6], char *buf, size_t size);
 
 #define SYSCALL_DECLARE(name) int64_t sys_##name(struct task *t, const uint64_t a[6])
+/* Every handler's prototype, from the table's rows. */
+#define SYSCALL(number, name, formats, how, gap) SYSCALL_DECLARE(name);
+#include "syscalls/table.def"
+#undef SYSCALL
 
 /* --- small helpers that every family uses --- */
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Argument helpers that every family uses. */
+#include "syscalls/syscalls.h"
+
+#include "base/wait.h"
+#include "mm/guest.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <time.h>
+
+enum { NSEC_PER_SEC = 1000000000 };
+
+int syscall_path(struct task *t, uint64_t addr, char *buf)
+{
+	ssize_t n = guest_read_string(t->mm, buf, addr, PATH_MAX);
+
+	return n < 0 ? (int)n : 0;
+}
+
+int syscall_timespec(struct task *t, uint64_t addr, int64_t *ns)
+{
+	struct timespec ts;
+	int err;
+
+	if (!addr) {
+		*ns = NO_DEADLINE;
+		return 0;
+	}
+	err = guest_read(t->mm, &ts, addr, sizeof(ts));
+	if (err)
+		return err;
+	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= NSEC_PER_SEC)
+		return -EINVAL;
+	/* Beyond what an int64_t of nanoseconds holds (292 years) is for ever, as in the kernel's ktime. */
+	if (ts.tv_sec >= INT64_MAX / NSEC_PER_SEC)
+		*ns = NO_DEADLINE;
+	else
+		*ns = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+	return 0;
+}
+
+int syscall_write_timespec(struct task *t, uint64_t addr, int64_t ns)
+{
+	struct timespec ts = { .tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC };
+
+	return guest_write(t->mm, addr, &ts, sizeof(ts));
+}
