@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /proc/PID/fd and /proc/PID/fdinfo: a magic link and a text for each descriptor. A node's id is the descriptor's number. */
+#include "fs/proc/tree.h"
+
+#include "fs/fdtable.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct fdtable *task_files(struct task *t)
+{
+	struct fdtable *files = NULL;
+
+	mutex_lock(&tasks_lock);
+	if (!t->dead && t->files)
+		files = fdtable_get(t->files);
+	mutex_unlock(&tasks_lock);
+	return files;
+}
+
+static struct file *node_file(struct pseudo_node *n)
+{
+	struct fdtable *files = task_files(proc_node_task(n));
+	struct file *f;
+
+	if (!files)
+		return NULL;
+	f = fd_lookup_any(files, (int)n->id);
+	fdtable_put(files);
+	return f;
+}
+
+static int fd_follow(struct pseudo_node *n, struct path *out)
+{
+	struct file *f = node_file(n);
+	int err;
+
+	if (!f)
+		return -ENOENT;
+	err = file_path(f, out);
+	file_put(f);
+	return err;
+}
+
+static ssize_t fd_readlink(struct pseudo_node *n, char *buf, size_t size)
+{
+	struct path p, root;
+	char name[PATH_MAX];
+	ssize_t len;
+	int err = fd_follow(n, &p);
+
+	if (err)
+		return err;
+	fs_context_root(task_self()->fs, &root);
+	len = vfs_path_name(&p, &root, name, sizeof(name));
+	path_put(&root);
+	path_put(&p);
+	if (len < 0)
+		return len;
+	len = MIN(len, (ssize_t)size);
+	memcpy(buf, name, (size_t)len);
+	return len;
+}
+
+static const struct pseudo_ops fd_link_ops = {
+	.readlink = fd_readlink, .follow = fd_follow, .getattr = proc_node_getattr, .release = proc_node_release,
+};
+
+static int fdinfo_show(struct pseudo_node *n, struct text *b)
+{
+	struct file *f = node_file(n);
+	char more[1024] = "";
+
+	if (!f)
+		return -ENOENT;
+	mutex_lock(&f->pos_lock);
+	off_t pos = f->pos;
+	mutex_unlock(&f->pos_lock);
+	if (f->ops->fdinfo)
+		f->ops->fdinfo(f, more, sizeof(more));
+	text_printf(b, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t1\nino:\t%lu\n%s", (long)pos, (unsigned)f->flags,
+		      f->inode ? f->inode->ino : 0, more);
+	file_put(f);
+	return 0;
+}
+
+static const struct pseudo_ops fdinfo_ops = {
+	.show = fdinfo_show, .getattr = proc_node_getattr, .release = proc_node_release,
+};
+
+static int lookup_number(struct pseudo_node *dir, const char *name, size_t len, const struct pseudo_ops *ops,
+			 bool link, struct pseudo_node **out)
+{
+	struct fdtable *files;
+	struct file *f = NULL;
+	uint64_t fd;
+	uint32_t mode = S_IFREG | 0444;
+
+	if (!proc_parse_id(name, len, &fd) || fd > INT32_MAX)
+		return -ENOENT;
+	files = task_files(proc_node_task(dir));
+	if (files) {
+		f = fd_lookup_any(files, (int)fd);
+		fdtable_put(files);
+	}
+	if (!f)
+		return -ENOENT;
+	if (link) /* the mode tells how the file was opened */
+		mode = S_IFLNK | 0100 | (file_readable(f) ? 0400 : 0) | (file_writable(f) ? 0200 : 0);
+	file_put(f);
+	return proc_node_new(dir->inode.fs, ops, mode, proc_node_task(dir), fd, out);
+}
+
+static int fd_lookup_link(struct pseudo_node *dir, const char *name, size_t len, struct pseudo_node **out)
+{
+	return lookup_number(dir, name, len, &fd_link_ops, true, out);
+}
+
+static int fdinfo_lookup(struct pseudo_node *dir, const char *name, size_t len, struct pseudo_node **out)
+{
+	return lookup_number(dir, name, len, &fdinfo_ops, false, out);
+}
+
+static int fd_iterate(struct pseudo_node *dir, int64_t from,
+		      bool (*emit)(void *arg, const char *name, int64_t cookie, uint64_t ino, uint32_t type), void *arg)
+{
+	struct fdtable *files = task_files(proc_node_task(dir));
+
+	if (!files)
+		return 0;
+	for (int fd = fd_next(files, (int)MAX(from, 0)); fd >= 0; fd = fd_next(files, fd + 1)) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%d", fd);
+		if (!emit(arg, name, fd, dir->inode.ino + 1 + (uint64_t)fd,
+			  dir->ops == &proc_fd_dir_ops ? S_IFLNK : S_IFREG))
+			break;
+	}
+	fdtable_put(files);
+	return 0;
+}
+
+const struct pseudo_ops proc_fd_dir_ops = {
+	.lookup = fd_lookup_link, .iterate = fd_iterate, .getattr = proc_node_getattr, .release = proc_node_release,
+};
+const struct pseudo_ops proc_fdinfo_dir_ops = {
+	.lookup = fdinfo_lookup, .iterate = fd_iterate, .getattr = proc_node_getattr, .release = proc_node_release,
+};
