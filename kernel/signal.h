@@ -18,6 +18,8 @@ struct task;
 struct thread_group;
 struct pgroup;
 struct cred;
+struct posix_timer;
+struct waitq;
 
 typedef uint64_t sigset_guest;
 
@@ -47,7 +49,8 @@ struct sighand {
 struct sigqueue_entry {
 	TAILQ_ENTRY(sigqueue_entry) link;
 	siginfo_t info;
-	void *timer; /* the POSIX timer it belongs to, or NULL */
+	struct posix_timer *timer; /* the POSIX timer that owns the entry, or NULL: then it is on the heap */
+	struct sigpending *queue; /* (T) where it is queued; NULL if nowhere */
 };
 
 struct sigpending {
@@ -81,6 +84,8 @@ void signal_stop_start_locked(struct thread_group *tg, int sig) REQUIRES(tasks_l
 void signal_stop_wait(struct task *t);
 /* A task has left the group: completes a stop that waited for it alone. Called by exit. */
 void signal_stop_check_locked(struct thread_group *tg) REQUIRES(tasks_lock);
+/* t leaves its group: its own signals are dropped, those of the group find another taker, a stop may be complete. */
+void signal_task_exit_locked(struct task *t) REQUIRES(tasks_lock);
 /* Must t's sleep end even where signals do not count (vfork, exec)? True when it is being killed. */
 bool signal_fatal_pending(struct task *t);
 /* True if sig to the group would be dropped: SIG_IGN, or SIG_DFL where the default is to ignore. For SIGTTIN/SIGTTOU. */
@@ -94,7 +99,6 @@ sigset_guest signal_pending_set(struct task *t);
 /* Takes one pending signal out of `set`, own queue first; false if none. For delivery, sigtimedwait, signalfd. */
 bool signal_dequeue_locked(struct task *t, sigset_guest set, siginfo_t *out) REQUIRES(tasks_lock);
 /* Notified (POLLIN) when a signal is queued for the group or the task: signalfd, sigtimedwait. */
-struct waitq;
 struct waitq *signal_waitq(struct task *t);
 
 /* Delivers what is pending before the task goes back to its guest: runs default actions, builds frames, applies restart rules.
@@ -103,6 +107,15 @@ struct waitq *signal_waitq(struct task *t);
  * ends the process calls group_exit(): the caller looks at t->exit_pending afterwards. */
 void signal_deliver(struct task *t);
 int64_t signal_sigreturn(struct task *t);
+
+/* How much stack a frame may need: AT_MINSIGSTKSZ. */
+uint64_t signal_frame_size(void);
+
+/* For rt_sigaction: exchanges the action of sig; pending signals that are ignored from now on are dropped. */
+void signal_set_action(struct task *t, int sig, const struct sigaction_guest *act, struct sigaction_guest *old);
+/* sigaltstack(2) for a stack pointer sp. 0, -EPERM, -EINVAL, -ENOMEM. */
+int signal_set_altstack(struct task *t, const struct sigaltstack_guest *ss, uint64_t sp) MUST_CHECK;
+struct sigaltstack_guest signal_get_altstack(struct task *t, uint64_t sp);
 
 /* All default. -ENOMEM. */
 int sighand_new(struct sighand **out) MUST_CHECK;
