@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Readiness of host descriptors.
+ *
+ * One thread sits in a host epoll. A descriptor is armed for one report at a time and only by a call that found nothing ready
+ * while somebody waits, so a sandbox whose guests never wait for the host has no such thread, and one whose guests
+ * sleep spends nothing. A report notifies the wait queue; whoever still finds nothing arms again.
+ */
+#include "base/log.h"
+#include "fs/host_fd.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+struct entry {
+	LIST_ENTRY(entry) link;
+	int fd;
+	struct waitq *q;
+	uint32_t armed; /* what the host epoll reports next; 0 after a report */
+};
+
+static struct mutex notify_lock = MUTEX_INITIALIZER;
+static LIST_HEAD(, entry) entries GUARDED_BY(notify_lock) = LIST_HEAD_INITIALIZER(entries);
+static int epoll_fd GUARDED_BY(notify_lock) = -1;
+
+static struct entry *entry_find(int fd) REQUIRES(notify_lock)
+{
+	struct entry *e;
+
+	LIST_FOREACH(e, &entries, link)
+		if (e->fd == fd)
+			return e;
+	return NULL;
+}
+
+static void report(int fd, uint32_t events)
+{
+	struct entry *e;
+
+	mutex_lock(&notify_lock);
+	e = entry_find(fd);
+	if (e) {
+		e->armed = 0;
+		if (events & (EPOLLERR | EPOLLHUP))
+			events |= EPOLLIN | EPOLLOUT;
+		waitq_notify(e->q, events);
+	}
+	mutex_unlock(&notify_lock);
+}
+
+static void *notifier(void *arg)
+{
+	int ep = *(int *)arg;
+	struct epoll_event ev[8];
+
+	free(arg);
+	for (;;) {
+		int n = epoll_wait(ep, ev, ARRAY_SIZE(ev), -1);
+
+		for (int i = 0; i < n; i++)
+			report(ev[i].data.fd, ev[i].events);
+		if (n < 0 && errno != EINTR)
+			return NULL;
+	}
+}
+
+static int start_thread(int ep)
+{
+	sigset_t all, old;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int *arg = malloc(sizeof(*arg));
+	int err;
+
+	if (!arg)
+		return -ENOMEM;
+	*arg = ep;
+	sigfillset(&all);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, MAX(PTHREAD_STACK_MIN, 65536));
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = -pthread_create(&thread, &attr, notifier, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	if (err)
+		free(arg);
+	return err;
+}
+
+static int start_locked(void) REQUIRES(notify_lock)
+{
+	int ep, err;
+
+	if (epoll_fd >= 0)
+		return 0;
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	if (ep < 0)
+		return -errno;
+	err = start_thread(ep);
+	if (err) {
+		close(ep);
+		return err;
+	}
+	epoll_fd = ep;
+	return 0;
+}
+
+static int arm_locked(int fd, struct waitq *q, uint32_t events) REQUIRES(notify_lock)
+{
+	struct entry *e = entry_find(fd);
+	struct epoll_event ev = { .data.fd = fd };
+	int op = e ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (e && (e->armed & events) == events)
+		return 0;
+	if (!e) {
+		e = calloc(1, sizeof(*e));
+		if (!e)
+			return -ENOMEM;
+		e->fd = fd;
+		e->q = q;
+		LIST_INSERT_HEAD(&entries, e, link);
+	}
+	e->armed |= events;
+	ev.events = e->armed | EPOLLONESHOT;
+	if (epoll_ctl(epoll_fd, op, fd, &ev)) {
+		int err = -errno;
+
+		LIST_REMOVE(e, link);
+		free(e);
+		return err;
+	}
+	return 0;
+}
+
+int host_notify_arm(int fd, struct waitq *q, uint32_t events)
+{
+	int err;
+
+	mutex_lock(&notify_lock);
+	err = start_locked();
+	if (!err)
+		err = arm_locked(fd, q, events & (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP));
+	mutex_unlock(&notify_lock);
+	if (err)
+		log_debug("cannot watch host descriptor %d: error %d", fd, -err);
+	return err;
+}
+
+void host_notify_forget(int fd)
+{
+	struct entry *e;
+
+	mutex_lock(&notify_lock);
+	e = entry_find(fd);
+	if (e) {
+		epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		LIST_REMOVE(e, link);
+		free(e);
+	}
+	mutex_unlock(&notify_lock);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The blocking half of open files.
+ *
+ * Theory of operation. File implementations never sleep. What they answer with -EAGAIN is tried again here each time their
+ * wait queue is notified. The first try is made before anything is registered, so a call that can be answered at once touches no
+ * queue. A waiter is registered before the second try: an event between a try and the sleep is then never lost, and
+ * implementations whose events come from outside (host descriptors, timers) may arm themselves only when a try finds a
+ * waiter on their queue.
+ *
+ * Positions: regular files and directories have theirs locked over the whole call (POSIX asks for atomic reads and writes), other
+ * seekable files just keep a number. Restart codes as in the kernel: -ERESTARTSYS without a time limit, else -EINTR.
+ */
+#include "fs/file.h"
+#include "fs/vfs.h"
+#include "kernel/task.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/uio.h>
+
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 8
+#endif
+
+void file_sigpipe(void)
+{
+	struct task *t = task_self();
+	siginfo_t info;
+
+	if (!t)
+		return;
+	info = signal_info(SIGPIPE, SI_USER, t);
+	mutex_lock(&tasks_lock);
+	(void)!signal_send_task_locked(t, &info);
+	mutex_unlock(&tasks_lock);
+}
+
+uint32_t file_poll(struct file *f)
+{
+	return f->ops->poll ? f->ops->poll(f) : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+}
+
+static int sleep_for(struct task *t, int64_t deadline)
+{
+	return t ? task_sleep(t, deadline) : sleep_until(deadline);
+}
+
+int64_t file_wait(struct task *t, struct file *f, uint32_t events, bool nonblock, int64_t deadline,
+		  int64_t (*try)(void *arg), void *arg)
+{
+	int64_t r = try(arg);
+	struct waitq *q;
+	struct waiter w;
+	int e;
+
+	if (r != -EAGAIN || nonblock)
+		return r;
+	q = f->ops->waitq ? f->ops->waitq(f) : NULL;
+	if (!q)
+		return -EAGAIN;
+	waiter_init(&w, sleeper_self(), events | POLLERR | POLLHUP);
+	waitq_add(q, &w);
+	while ((r = try(arg)) == -EAGAIN) {
+		e = sleep_for(t, deadline);
+		if (e == -ETIMEDOUT)
+			break;
+		if (e) {
+			r = deadline == NO_DEADLINE ? -ERESTARTSYS : -EINTR;
+			break;
+		}
+	}
+	waitq_remove(q, &w);
+	return r;
+}
+
+/* One transfer in progress. */
+struct transfer {
+	struct file *f;
+	struct io *io;
+	off_t *pos;
+	int flags;
+	bool write;
+};
+
+static int64_t transfer_try(void *arg)
+{
+	struct transfer *x = arg;
+
+	return x->write ? x->f->ops->write(x->f, x->io, x->pos, x->flags) :
+			  x->f->ops->read(x->f, x->io, x->pos, x->flags);
+}
+
+/* Repeats a write until all is done where the file wants that; what was moved before an error counts. */
+static ssize_t transfer_run(struct task *t, struct transfer *x)
+{
+	struct file *f = x->f;
+	uint32_t events = x->write ? POLLOUT : POLLIN;
+	bool nonblock = (f->flags & O_NONBLOCK) || (x->flags & RWF_NOWAIT);
+	int64_t deadline = NO_DEADLINE, limit;
+	ssize_t total = 0, r;
+
+	if (!nonblock && f->ops->timeout && (limit = f->ops->timeout(f, events)))
+		deadline = mono_now() + limit;
+	for (;;) {
+		r = file_wait(t, f, events, nonblock, deadline, transfer_try, x);
+		if (r <= 0)
+			return total ? total : r;
+		total += r;
+		if (!x->write || !f->ops->write_all || !x->io->left)
+			return total;
+	}
+}
+
+static bool pos_is_atomic(const struct file *f)
+{
+	return f->inode && (S_ISREG(f->inode->type) || S_ISDIR(f->inode->type));
+}
+
+/* Chooses the position: the caller's, the file's own (locked over the call or copied), or none. */
+static ssize_t transfer_at(struct task *t, struct transfer *x)
+{
+	struct file *f = x->f;
+	off_t copy;
+	ssize_t r;
+
+	if (x->pos || !f->ops->seek)
+		return transfer_run(t, x);
+	if (pos_is_atomic(f)) {
+		mutex_lock(&f->pos_lock);
+		x->pos = &f->pos;
+		r = transfer_run(t, x);
+		mutex_unlock(&f->pos_lock);
+		return r;
+	}
+	mutex_lock(&f->pos_lock);
+	copy = f->pos;
+	mutex_unlock(&f->pos_lock);
+	x->pos = &copy;
+	r = transfer_run(t, x);
+	mutex_lock(&f->pos_lock);
+	f->pos = copy;
+	mutex_unlock(&f->pos_lock);
+	return r;
+}
+
+ssize_t file_read(struct task *t, struct file *f, struct io *io, off_t *pos, int flags)
+{
+	struct transfer x = { .f = f, .io = io, .pos = pos, .flags = flags };
+
+	if (!file_readable(f))
+		return -EBADF;
+	if (!f->ops->read)
+		return -EINVAL;
+	return transfer_at(t, &x);
+}
+
+ssize_t file_write(struct task *t, struct file *f, struct io *io, off_t *pos, int flags)
+{
+	struct transfer x = { .f = f, .io = io, .pos = pos, .flags = flags, .write = true };
+
+	if (!file_writable(f))
+		return -EBADF;
+	if (!f->ops->write)
+		return -EINVAL;
+	return transfer_at(t, &x);
+}
+
+ssize_t file_pread_kernel(struct file *f, void *buf, size_t len, off_t off)
+{
+	size_t done = 0;
+
+	if (!f->ops->read)
+		return -EINVAL;
+	while (done < len) {
+		struct io io;
+		ssize_t r;
+
+		io_init_kernel(&io, (char *)buf + done, len - done);
+		r = f->ops->read(f, &io, &off, 0);
+		io_fini(&io);
+		if (r < 0)
+			return done ? (ssize_t)done : r;
+		if (!r)
+			break;
+		done += (size_t)r;
+	}
+	return (ssize_t)done;
+}

@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pipes and FIFOs: pipe(7), fifo(7).
+ *
+ * Theory of operation. A pipe is a ring of bytes in the sentry's heap, a power of two in size, that grows with what it has to hold
+ * up to the pipe's capacity; an empty ring starts again at its beginning, so small transfers stay in one warm page. A
+ * byte is copied once from the writer's memory into the ring and once from there to the reader's.
+ *
+ * Packets (O_DIRECT): while the ring holds a packet, records[] says how the bytes are divided; each packet takes one slot, and there are as
+ * many slots as capacity has pages, as in the kernel. A ring without packets keeps no records.
+ *
+ * Writers are told of room only when PIPE_BUF bytes are free, so a reader that takes little by little wakes them once,
+ * and what poll() promises a write of PIPE_BUF bytes keeps.
+ *
+ * Invariants (under lock): len <= capacity; size <= capacity or the capacity was lowered to no less than len; the records
+ * sum up to len if there are any. Notifications are sent after the lock is dropped, so that the woken thread does not run into it.
+ *
+ * Limits are pipe(7)'s defaults: once the pipes of the sandbox may hold 64 MiB together, new ones get two pages and cannot grow.
+ */
+#include "fs/pipe_internal.h"
+#include "fs/vfs.h"
+#include "kernel/task.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+enum { PIPE_DEFAULT = 65536, PIPE_SMALL = 2 * 4096, PIPE_SOFT_LIMIT = 64 << 20, PIPE_MAX = 1 << 20 };
+
+static _Atomic int64_t pipe_total_capacity;
+
+static const struct file_ops pipe_ops;
+
+/* --- the ring --- */
+
+struct ring_piece pipe_data(struct pipe *p, size_t max)
+{
+	size_t n = MIN(MIN(max, p->len), p->size - p->head);
+
+	return (struct ring_piece){ p->ring + p->head, n };
+}
+
+struct ring_piece pipe_room(struct pipe *p, size_t max)
+{
+	uint32_t tail = (p->head + p->len) & (p->size - 1);
+	size_t n = MIN(MIN(max, (size_t)p->size - p->len), p->size - tail);
+
+	return (struct ring_piece){ p->ring + tail, n };
+}
+
+void pipe_consume(struct pipe *p, size_t n)
+{
+	p->len -= (uint32_t)n;
+	p->head = p->len ? (p->head + (uint32_t)n) & (p->size - 1) : 0;
+}
+
+/* Moves the contents to a ring of another size. */
+static int ring_resize(struct pipe *p, uint32_t size)
+{
+	unsigned char *ring = malloc(size);
+	uint32_t first;
+
+	if (!ring)
+		return -ENOMEM;
+	if (p->len) {
+		first = MIN(p->len, p->size - p->head);
+		memcpy(ring, p->ring + p->head, first);
+		memcpy(ring + first, p->ring, p->len - first);
+	}
+	free(p->ring);
+	p->ring = ring;
+	p->size = size;
+	p->head = 0;
+	return 0;
+}
+
+int pipe_reserve(struct pipe *p, size_t n)
+{
+	uint32_t size = p->size ? p->size : 4096;
+
+	while (size < p->len + n && size < p->capacity)
+		size *= 2;
+	return size == p->size ? 0 : ring_resize(p, size);
+}
+
+/* --- packets --- */
+
+static struct pipe_record *record_at(struct pipe *p, uint32_t i)
+{
+	return &p->records[(p->first_record + i) & (p->record_slots - 1)];
+}
+
+bool pipe_packet_room(const struct pipe *p)
+{
+	return !p->record_count || p->record_count < p->record_slots;
+}
+
+/* Makes room for one more record, and one for plain bytes that are there already. */
+static int records_start(struct pipe *p)
+{
+	if (!p->records) {
+		/* At least two slots: plain bytes may come before the packet even in the smallest pipe. */
+		p->record_slots = MAX(p->capacity / 4096, 2);
+		p->records = calloc(p->record_slots, sizeof(*p->records));
+		if (!p->records)
+			return -ENOMEM;
+	}
+	p->first_record = 0;
+	if (p->len)
+		*record_at(p, p->record_count++) = (struct pipe_record){ p->len, false };
+	return 0;
+}
+
+/* n bytes were appended. */
+void pipe_record_bytes(struct pipe *p, size_t n)
+{
+	struct pipe_record *last;
+
+	if (!p->record_count)
+		return;
+	last = record_at(p, p->record_count - 1);
+	if (last->packet && p->record_count < p->record_slots)
+		*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)n, false };
+	else
+		last->len += (uint32_t)n;
+}
+
+/* n bytes at the head were consumed; a packet is always consumed whole. */
+static void records_consume(struct pipe *p, size_t n)
+{
+	while (n && p->record_count) {
+		struct pipe_record *r = record_at(p, 0);
+		size_t k = MIN(n, r->len);
+
+		r->len -= (uint32_t)k;
+		n -= k;
+		if (!r->len) {
+			p->first_record++;
+			p->record_count--;
+		}
+	}
+}
+
+size_t pipe_readable(struct pipe *p)
+{
+	return p->record_count ? record_at(p, 0)->len : p->len;
+}
+
+void pipe_consume_read(struct pipe *p, size_t n)
+{
+	if (p->record_count) {
+		if (record_at(p, 0)->packet)
+			n = record_at(p, 0)->len;
+		records_consume(p, n);
+	}
+	pipe_consume(p, n);
+}
+
+/* --- reading and writing --- */
+
+static uint32_t free_bytes(const struct pipe *p)
+{
+	return p->capacity > p->len ? p->capacity - p->len : 0;
+}
+
+bool pipe_writable_now(const struct pipe *p)
+{
+	return free_bytes(p) >= PIPE_BUF && pipe_packet_room(p);
+}
+
+/* Copies out without consuming: the ring's data lies in at most two pieces. */
+static ssize_t copy_out(struct pipe *p, struct io *io, size_t n)
+{
+	size_t first = MIN(n, p->size - p->head);
+	ssize_t r = io_put(io, p->ring + p->head, first), more;
+
+	if (r < 0 || (size_t)r < first || first == n)
+		return r;
+	more = io_put(io, p->ring, n - first);
+	return more < 0 ? r : r + more;
+}
+
+static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
+{
+	struct pipe *p = f->private;
+	bool was_writable, wake;
+	ssize_t total = 0, r = 0;
+
+	(void)pos, (void)flags;
+	if (!io->left)
+		return 0;
+	mutex_lock(&p->lock);
+	was_writable = pipe_writable_now(p);
+	if (!p->len)
+		r = p->writers ? -EAGAIN : 0;
+	while (p->len && io->left) {
+		bool packet = p->record_count && record_at(p, 0)->packet;
+		size_t want = MIN(io->left, pipe_readable(p));
+
+		r = copy_out(p, io, want);
+		if (r <= 0)
+			break;
+		pipe_consume_read(p, (size_t)r);
+		total += r;
+		if (packet || (size_t)r < want)
+			break;
+	}
+	wake = !was_writable && pipe_writable_now(p);
+	mutex_unlock(&p->lock);
+	if (wake)
+		waitq_notify(&p->waitq, POLLOUT | POLLWRNORM);
+	return total ? total : r;
+}
+
+static ssize_t copy_in(struct pipe *p, struct io *io, size_t n)
+{
+	ssize_t total = 0;
+	int err = pipe_reserve(p, n);
+
+	if (err)
+		return err;
+	while ((size_t)total < n) {
+		struct ring_piece room = pipe_room(p, n - (size_t)total);
+		ssize_t r = room.len ? io_take(io, room.data, room.len) : 0;
+
+		if (r <= 0)
+			return total ? total : r;
+		p->len += (uint32_t)r;
+		total += r;
+		if ((size_t)r < room.len)
+			break;
+	}
+	return total;
+}
+
+static ssize_t write_packets(struct pipe *p, struct io *io)
+{
+	ssize_t total = 0, r = -EAGAIN;
+
+	while (io->left) {
+		size_t n = MIN(io->left, PIPE_BUF);
+
+		if (free_bytes(p) < n || !pipe_packet_room(p))
+			break;
+		if (!p->record_count && (r = records_start(p)))
+			break;
+		r = copy_in(p, io, n);
+		if (r <= 0)
+			break;
+		*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)r, true };
+		total += r;
+	}
+	return total ? total : r;
+}
+
+static ssize_t write_bytes(struct pipe *p, struct io *io)
+{
+	size_t n = io->left, room = free_bytes(p);
+	ssize_t r;
+
+	/* Up to PIPE_BUF bytes go in whole or not at all; more may be cut wherever the pipe is full. */
+	if (room < MIN(n, PIPE_BUF))
+		return -EAGAIN;
+	r = copy_in(p, io, MIN(n, room));
+	if (r > 0)
+		pipe_record_bytes(p, (size_t)r);
+	return r;
+}
+
+static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos, int flags)
+{
+	struct pipe *p = f->private;
+	ssize_t r;
+
+	(void)pos, (void)flags;
+	if (!io->left)
+		return 0;
+	mutex_lock(&p->lock);
+	if (!p->readers)
+		r = -EPIPE;
+	else
+		r = f->flags & O_DIRECT ? write_packets(p, io) : write_bytes(p, io);
+	mutex_unlock(&p->lock);
+	if (r > 0)
+		waitq_notify(&p->waitq, POLLIN | POLLRDNORM);
+	else if (r == -EPIPE)
+		file_sigpipe();
+	return r;
+}
+
+static uint32_t pipe_poll(struct file *f)
+{
+	struct pipe *p = f->private;
+	uint32_t m = 0;
+
+	mutex_lock(&p->lock);
+	if (file_readable(f)) {
+		if (p->len)
+			m |= POLLIN | POLLRDNORM;
+		/* A FIFO that never had a writer since it was opened has not been hung up. */
+		if (!p->writers && f->pos != (off_t)p->writer_opens)
+			m |= POLLHUP;
+	}
+	if (file_writable(f)) {
+		if (pipe_writable_now(p))
+			m |= POLLOUT | POLLWRNORM;
+		if (!p->readers)
+			m |= POLLERR;
+	}
+	mutex_unlock(&p->lock);
+	return m;
+}
+
+static struct waitq *pipe_waitq(struct file *f)
+{
+	return &((struct pipe *)f->private)->waitq;
+}
+
+static int64_t pipe_ioctl(struct file *f, struct task *t, unsigned cmd, uint64_t arg)
+{
+	struct pipe *p = f->private;
+	int n;
+
+	if (cmd != FIONREAD)
+		return -ENOTTY;
+	mutex_lock(&p->lock);
+	n = (int)p->len;
+	mutex_unlock(&p->lock);
+	return guest_write(t->mm, arg, &n, sizeof(n));
+}
+
+/* --- size --- */
+
+static void capacity_set(struct pipe *p, uint32_t capacity)
+{
+	atomic_fetch_add(&pipe_total_capacity, (int64_t)capacity - p->capacity);
+	p->capacity = capacity;
+}
+
+int64_t pipe_get_size(struct file *f)
+{
+	struct pipe *p = pipe_of(f);
+	int64_t r;
+
+	if (!p)
+		return -EBADF;
+	mutex_lock(&p->lock);
+	r = p->capacity;
+	mutex_unlock(&p->lock);
+	return r;
+}
+
+static int resize_locked(struct pipe *p, uint32_t capacity, bool privileged)
+{
+	int err;
+
+	mutex_assert_held(&p->lock);
+	if (capacity > p->capacity && !privileged &&
+	    (capacity > PIPE_MAX || atomic_load(&pipe_total_capacity) + capacity - p->capacity > PIPE_SOFT_LIMIT))
+		return -EPERM;
+	if (p->len > capacity || p->record_count)
+		return -EBUSY;
+	if (p->size > capacity && (err = ring_resize(p, capacity)))
+		return err;
+	free(p->records);
+	p->records = NULL;
+	capacity_set(p, capacity);
+	return 0;
+}
+
+int64_t pipe_set_size(struct file *f, unsigned size, bool privileged)
+{
+	struct pipe *p = pipe_of(f);
+	uint32_t capacity = 4096;
+	int err;
+
+	if (!p)
+		return -EBADF;
+	if (!size || size > 1U << 31)
+		return -EINVAL;
+	while (capacity < size)
+		capacity *= 2;
+	mutex_lock(&p->lock);
+	err = resize_locked(p, capacity, privileged);
+	mutex_unlock(&p->lock);
+	if (err)
+		return err;
+	waitq_notify(&p->waitq, POLLOUT | POLLWRNORM);
+	return capacity;
+}
+
+/* --- life --- */
+
+struct pipe *pipe_of(struct file *f)
+{
+	return f->ops == &pipe_ops ? f->private : NULL;
+}
+
+static struct pipe *pipe_new(void)
+{
+	struct pipe *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	ref_init(&p->ref);
+	mutex_init(&p->lock);
+	waitq_init(&p->waitq);
+	capacity_set(p, atomic_load(&pipe_total_capacity) >= PIPE_SOFT_LIMIT ? PIPE_SMALL : PIPE_DEFAULT);
+	return p;
+}
+
+static void pipe_put(struct pipe *p)
+{
+	if (!ref_put(&p->ref))
+		return;
+	capacity_set(p, 0);
+	free(p->records);
+	free(p->ring);
+	mutex_destroy(&p->lock);
+	free(p);
+}
+
+static void pipe_put_attached(void *attached)
+{
+	pipe_put(attached);
+}
+
+static void ends_add(struct pipe *p, int flags)
+{
+	int mode = flags & O_ACCMODE;
+
+	if (mode != O_WRONLY) {
+		p->readers++;
+		p->reader_opens++;
+	}
+	if (mode != O_RDONLY) {
+		p->writers++;
+		p->writer_opens++;
+	}
+}
+
+static void ends_drop(struct pipe *p, int flags)
+{
+	int mode = flags & O_ACCMODE;
+
+	mutex_lock(&p->lock);
+	p->readers -= mode != O_WRONLY;
+	p->writers -= mode != O_RDONLY;
+	if (!p->readers && !p->writers) {
+		/* What nobody read is gone when a FIFO is opened again. */
+		pipe_consume(p, p->len);
+		p->record_count = 0;
+	}
+	mutex_unlock(&p->lock);
+	waitq_notify(&p->waitq, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLERR | POLLHUP);
+	pipe_put(p);
+}
+
+static void pipe_release(struct file *f)
+{
+	ends_drop(f->private, f->flags);
+}
+
+static int pipe_set_flags(struct file *f, int flags)
+{
+	(void)f, (void)flags;
+	return 0;
+}
+
+static const struct file_ops pipe_ops = {
+	.type = "pipe",
+	.read = pipe_read,
+	.write = pipe_write,
+	.poll = pipe_poll,
+	.waitq = pipe_waitq,
+	.ioctl = pipe_ioctl,
+	.release = pipe_release,
+	.set_flags = pipe_set_flags,
+	.write_all = true,
+};
+
+int pipe_new_files(int flags, struct file **rd, struct file **wr)
+{
+	struct pipe *p = pipe_new();
+	struct inode *inode;
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	err = anon_inode_new(S_IFIFO | 0600, "pipe", &inode);
+	if (err)
+		goto out_pipe;
+	if (task_self())
+		anon_inode_set_owner(inode, task_self()->cred->fsuid, task_self()->cred->fsgid);
+	flags &= O_NONBLOCK | O_DIRECT;
+	*rd = file_new(&pipe_ops, O_RDONLY | flags, NULL, inode, p);
+	if (!*rd) {
+		inode_put(inode);
+		err = -ENOMEM;
+		goto out_pipe;
+	}
+	ends_add(p, O_RDWR);
+	ref_get(&p->ref);
+	inode_get(inode);
+	*wr = file_new(&pipe_ops, O_WRONLY | flags, NULL, inode, p);
+	if (!*wr) {
+		inode_put(inode);
+		file_put(*rd);
+		err = -ENOMEM;
+		goto out_pipe;
+	}
+	return 0;
+out_pipe:
+	pipe_put(p);
+	return err;
+}
+
+/* --- FIFOs --- */
+
+static struct pipe *fifo_pipe(struct inode *i)
+{
+	struct pipe *p;
+
+	mutex_lock(&i->lock);
+	if (!i->attached && (i->attached = pipe_new()))
+		i->attached_put = pipe_put_attached;
+	p = i->attached;
+	if (p)
+		ref_get(&p->ref);
+	mutex_unlock(&i->lock);
+	return p;
+}
+
+/* Sleeps until the other end has been opened since *counter was `seen`, even if it was closed again meanwhile. */
+static int fifo_wait(struct pipe *p, const uint32_t *counter, uint32_t seen)
+{
+	struct task *t = task_self();
+	struct waiter w;
+	bool there;
+	int err = 0;
+
+	waiter_init(&w, sleeper_self(), POLLIN | POLLOUT | POLLHUP);
+	waitq_add(&p->waitq, &w);
+	for (;;) {
+		mutex_lock(&p->lock);
+		there = *counter != seen;
+		mutex_unlock(&p->lock);
+		if (there)
+			break;
+		err = t ? task_sleep(t, NO_DEADLINE) : sleep_until(NO_DEADLINE);
+		if (err) {
+			err = -ERESTARTSYS;
+			break;
+		}
+	}
+	waitq_remove(&p->waitq, &w);
+	return err;
+}
+
+/* Counts the opener in and waits for the other end as fifo(7) says. *version is what pipe_poll() compares. */
+static int fifo_join(struct pipe *p, int flags, off_t *version)
+{
+	int mode = flags & O_ACCMODE;
+	const uint32_t *counter = NULL;
+	uint32_t seen = 0;
+
+	mutex_lock(&p->lock);
+	if (mode == O_WRONLY && (flags & O_NONBLOCK) && !p->readers) {
+		mutex_unlock(&p->lock);
+		return -ENXIO;
+	}
+	ends_add(p, flags);
+	if (mode == O_RDONLY && !p->writers) {
+		counter = &p->writer_opens;
+		if (flags & O_NONBLOCK)
+			*version = p->writer_opens;
+	} else if (mode == O_WRONLY && !p->readers) {
+		counter = &p->reader_opens;
+	}
+	if (counter)
+		seen = *counter;
+	mutex_unlock(&p->lock);
+	waitq_notify(&p->waitq, POLLIN | POLLOUT);
+	return counter && !(flags & O_NONBLOCK) ? fifo_wait(p, counter, seen) : 0;
+}
+
+int fifo_open(struct inode *i, struct path *path, int flags, struct file **out)
+{
+	struct pipe *p = fifo_pipe(i);
+	off_t version = 0;
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	err = fifo_join(p, flags, &version);
+	if (err == -ENXIO) {
+		pipe_put(p);
+		return err;
+	}
+	if (err)
+		goto out_leave;
+	if (!path)
+		inode_get(i);
+	*out = file_new(&pipe_ops, flags, path, i, p);
+	if (!*out) {
+		if (!path)
+			inode_put(i);
+		err = -ENOMEM;
+		goto out_leave;
+	}
+	(*out)->pos = version;
+	return 0;
+out_leave:
+	ends_drop(p, flags);
+	return err;
+}
