@@ -134,6 +134,7 @@ struct task {
 	struct sigpending pending; /* (T) */
 	struct sigaltstack_guest altstack; /* (O) */
 
+	_Atomic bool futexes_released; /* owns no PI futex any more: futex_task_release() has begun */
 	uint64_t clear_child_tid, robust_list, robust_list_len; /* (O) guest addresses */
 	uint64_t rseq_addr; /* (O) */
 	uint32_t rseq_len, rseq_sig; /* (O) */

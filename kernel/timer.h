@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Timers and clocks. One service thread sleeps until the earliest deadline; with no timer armed it sleeps for ever. */
+/* Timers and clocks. One service thread sleeps until the earliest deadline; with no timer armed it sleeps for ever.
+ * The thread starts with the first timer that is armed. */
 #ifndef KERNEL_TIMER_H
 #define KERNEL_TIMER_H
 
@@ -16,8 +17,8 @@ struct timer {
 	int64_t deadline; /* CLOCK_MONOTONIC ns */
 	timer_fn fn;
 	void *arg;
-	int heap_index; /* -1: not armed */
-	bool running;
+	bool armed; /* the service's, as is the rest: ask timer_armed() */
+	struct timer *child, *next, *prev; /* the heap: first child, next sibling, previous sibling or parent */
 };
 
 void timer_service_init(void);
@@ -25,6 +26,7 @@ void timer_service_stop(void);
 void timer_init(struct timer *t, timer_fn fn, void *arg);
 /* (Re)arms t for an absolute CLOCK_MONOTONIC time. */
 void timer_arm(struct timer *t, int64_t deadline);
+bool timer_armed(struct timer *t);
 /* Disarms t and waits for a running callback, unless called from it. True if it was armed. */
 bool timer_cancel(struct timer *t);
 
