@@ -72,6 +72,7 @@ struct file {
 	struct path *path; /* NULL for files without one; owned */
 	struct inode *inode; /* borrowed from path, or owned when path is NULL; every file has one: fstat works on it */
 	void *private;
+	int8_t write_count; /* what this file added to inode->write_count */
 	pid_t owner; /* F_SETOWN */
 	int owner_type, owner_sig;
 	struct epoll_link *epoll; /* list of epoll items that watch this file: fs/epoll.c */

@@ -13,18 +13,10 @@
 #ifndef FS_PSEUDO_H
 #define FS_PSEUDO_H
 
+#include "base/text.h"
 #include "fs/vfs.h"
 
 struct pseudo_node;
-
-/* A growing text. A failed allocation is remembered and reported by the read. */
-struct pseudo_buf {
-	char *data;
-	size_t len, size;
-	int err;
-};
-void pseudo_printf(struct pseudo_buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void pseudo_write(struct pseudo_buf *b, const void *data, size_t len);
 
 struct pseudo_ops {
 	/* Directories: a new reference to a child, or -ENOENT. */
@@ -34,7 +26,7 @@ struct pseudo_ops {
 	int (*iterate)(struct pseudo_node *dir, int64_t from,
 		       bool (*emit)(void *arg, const char *name, int64_t cookie, uint64_t ino, uint32_t type), void *arg);
 	/* Text files. */
-	int (*show)(struct pseudo_node *n, struct pseudo_buf *b);
+	int (*show)(struct pseudo_node *n, struct text *out);
 	/* One write(2): data is NUL-terminated, of len bytes. Returns what write returns. */
 	ssize_t (*store)(struct pseudo_node *n, struct task *t, char *data, size_t len, off_t pos);
 	/* Symlinks: either. Magic links have follow, and readlink for who only looks. */
@@ -78,6 +70,9 @@ int pseudo_node_new(struct filesystem *fs, const struct pseudo_ops *ops, uint32_
 struct pseudo_node *pseudo_node(struct inode *i);
 /* Takes over child's reference. */
 int pseudo_add(struct pseudo_node *dir, const char *name, struct pseudo_node *child) MUST_CHECK;
+
+/* A static child (borrowed), or NULL. */
+struct pseudo_node *pseudo_child(struct pseudo_node *dir, const char *name);
 
 /* Shorthands for static trees: make, add, and return the node (borrowed), or NULL: no memory. mode without the type. */
 struct pseudo_node *pseudo_dir(struct pseudo_node *dir, const char *name, uint32_t mode, const struct pseudo_ops *ops, void *data);

@@ -42,7 +42,8 @@ struct attr {
 	struct timespec atime, mtime, ctime, btime;
 };
 /* What a setattr changes. */
-enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_ATIME = 8, ATTR_MTIME = 16, ATTR_CTIME = 32, ATTR_SIZE = 64 };
+enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_ATIME = 8, ATTR_MTIME = 16, ATTR_CTIME = 32, ATTR_SIZE = 64,
+       ATTR_TIMES_SET = 128 /* the times are the caller's, not now: only the owner may */ };
 
 struct inode_ops {
 	int (*getattr)(struct inode *i, struct attr *out);
@@ -100,6 +101,9 @@ void inode_get(struct inode *i);
 void inode_put(struct inode *i);
 /* An inode for files that live in no directory (pipes, sockets, epolls, memfds): fs is the anonymous file system. */
 int anon_inode_new(uint32_t mode, const char *name, struct inode **out) MUST_CHECK;
+struct filesystem *anon_filesystem(void);
+/* Who made a pipe or socket is what fstat shows as its owner. */
+void anon_inode_set_owner(struct inode *i, uid_t uid, gid_t gid);
 /* "pipe:[7]", "anon_inode:[eventpoll]": what /proc/PID/fd shows. NULL if i is no such inode. */
 const char *anon_inode_name(const struct inode *i);
 /* file_new() for inode_ops.open: the file owns path, or pins i when path is NULL. -ENOMEM. */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Open files: life. Blocking reads and writes are in io.c. */
+#include "fs/file.h"
+
+#include "fs/event.h"
+#include "fs/locks.h"
+#include "fs/notify.h"
+#include "fs/vfs_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct file *file_new(const struct file_ops *ops, int flags, struct path *path, struct inode *inode, void *private)
+{
+	struct file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	ref_init(&f->ref);
+	f->ops = ops;
+	f->flags = flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
+	mutex_init(&f->pos_lock);
+	mutex_init(&f->epoll_lock);
+	f->path = path;
+	f->inode = inode;
+	f->private = private;
+	return f;
+}
+
+int file_new_at(const struct file_ops *ops, int flags, struct path *path, struct inode *i, void *private, struct file **out)
+{
+	struct file *f = file_new(ops, flags, path, i, private);
+
+	if (!f)
+		return -ENOMEM;
+	if (!path)
+		inode_get(i);
+	*out = f;
+	return 0;
+}
+
+void file_get(struct file *f)
+{
+	ref_get(&f->ref);
+}
+
+static void notify_close(struct file *f)
+{
+	if (!(f->flags & O_PATH))
+		notify_file(f, file_writable(f) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+}
+
+void file_put(struct file *f)
+{
+	if (!f || !ref_put(&f->ref))
+		return;
+	epoll_file_gone(f);
+	notify_close(f);
+	locks_file_release(f);
+	file_write_count_put(f);
+	if (f->ops->release)
+		f->ops->release(f);
+	if (f->path) {
+		path_put(f->path);
+		free(f->path);
+	} else {
+		inode_put(f->inode);
+	}
+	mutex_destroy(&f->pos_lock);
+	mutex_destroy(&f->epoll_lock);
+	free(f);
+}
+
+int file_path(struct file *f, struct path *out)
+{
+	struct mount *m = anon_mount();
+	const char *name = anon_inode_name(f->inode);
+
+	if (f->path) {
+		path_get(f->path);
+		*out = *f->path;
+		return 0;
+	}
+	out->dentry = dentry_new_nameless(m->fs, f->inode, name ? name : "");
+	if (!out->dentry)
+		return -ENOMEM;
+	inode_get(f->inode);
+	mount_get(m);
+	out->mount = m;
+	return 0;
+}
