@@ -33,6 +33,8 @@ struct segset {
 	const struct segset_ops *ops;
 	struct segset_node *root;
 	size_t count; /* of segments */
+	struct segset_node *pool; /* nodes kept for insertions that must not fail */
+	size_t pool_count;
 };
 
 /* A segment, or the end: `node` NULL. */
