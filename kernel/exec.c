@@ -125,6 +125,7 @@ int task_exec(struct task *t, struct mm *mm, const struct user_regs_struct *regs
 		goto out_free;
 	}
 	futex_task_release(t);
+	atomic_store(&t->futexes_released, false); /* the task goes on */
 	mm_get_stats(t->mm, &st);
 
 	mutex_lock(&tasks_lock);

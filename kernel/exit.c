@@ -180,7 +180,7 @@ static void leave_group_locked(struct task *t) REQUIRES(tasks_lock)
 		return;
 	}
 	children_change_creator_locked(t);
-	signal_stop_check_locked(tg);
+	signal_task_exit_locked(t);
 	if (tg->execing)
 		sleeper_wake(&tg->execing->sleeper);
 }
