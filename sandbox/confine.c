@@ -258,6 +258,7 @@ int confine_privileges(struct layers *layers)
 {
 	static const struct rlimit no_core = { 0, 0 };
 
+	capng_setpid(0); /* the library remembers the front process otherwise */
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_apply(CAPNG_SELECT_CAPS)) {
 		log_user("cannot drop capabilities: %s", strerror(errno));

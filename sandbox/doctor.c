@@ -64,16 +64,17 @@ static int probe_filter(void)
 }
 
 /* The sentry's confinement as a run does it, so that what is said is what happens. */
-static void probe_confinement(struct layers *layers)
+static void probe_confinement(struct layers *layers, uid_t uid, gid_t gid)
 {
 	struct options o;
 	char *none[] = { (char *)"true", NULL };
 	struct host_trees trees;
+	int err = launch_map_ids(layers, uid, gid);
 
+	if (err)
+		layer_set_refused(layers, LAYER_USER_NS, -err);
 	if (options_parse(&o, none))
 		return;
-	if (launch_map_ids(layers, getuid(), getgid()))
-		layer_set_refused(layers, LAYER_USER_NS, errno);
 	if (confine_filesystem(&o, NULL, layers, &trees) || confine_privileges(layers))
 		return;
 	if (confine_syscalls(false, layers))
@@ -82,10 +83,13 @@ static void probe_confinement(struct layers *layers)
 
 static void probe_layers(struct layers *shared)
 {
+	/* Read here: in a user namespace without a map they have no value. */
+	uid_t uid = getuid();
+	gid_t gid = getgid();
 	pid_t pid = launch_clone(shared);
 
 	if (!pid) {
-		probe_confinement(shared);
+		probe_confinement(shared, uid, gid);
 		_exit(0);
 	}
 	if (pid > 0)
