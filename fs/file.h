@@ -104,6 +104,8 @@ ssize_t file_write(struct task *t, struct file *f, struct io *io, off_t *pos, in
 int64_t file_wait(struct task *t, struct file *f, uint32_t events, bool nonblock, int64_t deadline,
 		  int64_t (*try)(void *arg), void *arg) MUST_CHECK;
 uint32_t file_poll(struct file *f);
+/* A flag beside RWF_*: file_write() raises no SIGPIPE. */
+enum { FILE_NOSIGNAL = 1 << 30 };
 /* SIGPIPE for the calling task: what writing to a pipe or stream without a reader raises beside EPIPE. */
 void file_sigpipe(void);
 

@@ -151,8 +151,6 @@ static ssize_t stream_write(struct file *f, struct io *io, off_t *pos, int flags
 	n = stream_piece(h, io, true);
 	if (n == -EAGAIN)
 		host_arm(h, POLLOUT);
-	if (n == -EPIPE)
-		file_sigpipe();
 	if (n > 0)
 		count_written((size_t)n);
 	return n;
@@ -381,7 +379,7 @@ static int host_inode_new(int fd, const struct stat *st, struct inode **out)
 	hi->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (hi->fd < 0) {
 		free(hi);
-		return -errno;
+		return -EMFILE;
 	}
 	inode_init(&hi->inode, &host_fs, &host_inode_ops, st->st_mode & S_IFMT, st->st_ino);
 	inode_set_perm(&hi->inode, st->st_mode, st->st_uid, st->st_gid);

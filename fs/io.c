@@ -103,6 +103,10 @@ static ssize_t transfer_run(struct task *t, struct transfer *x)
 		deadline = mono_now() + limit;
 	for (;;) {
 		r = file_wait(t, f, events, nonblock, deadline, transfer_try, x);
+		/* A pipe's writer is told of a lost reader even if something was written before, a stream's is not. */
+		if (r == -EPIPE && f->ops->write_all && !(x->flags & FILE_NOSIGNAL) &&
+		    (!total || S_ISFIFO(f->inode->type)))
+			file_sigpipe();
 		if (r <= 0)
 			return total ? total : r;
 		total += r;

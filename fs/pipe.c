@@ -148,6 +148,12 @@ size_t pipe_readable(struct pipe *p)
 	return p->record_count ? record_at(p, 0)->len : p->len;
 }
 
+void pipe_consume_some(struct pipe *p, size_t n)
+{
+	records_consume(p, n);
+	pipe_consume(p, n);
+}
+
 void pipe_consume_read(struct pipe *p, size_t n)
 {
 	if (p->record_count) {
@@ -285,8 +291,6 @@ static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos, int flags)
 	mutex_unlock(&p->lock);
 	if (r > 0)
 		waitq_notify(&p->waitq, POLLIN | POLLRDNORM);
-	else if (r == -EPIPE)
-		file_sigpipe();
 	return r;
 }
 

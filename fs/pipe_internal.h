@@ -39,6 +39,8 @@ void pipe_consume(struct pipe *p, size_t n);
 size_t pipe_readable(struct pipe *p);
 /* Consumes n bytes just read; all of a packet. */
 void pipe_consume_read(struct pipe *p, size_t n);
+/* Consumes n bytes, maybe a part of a packet. */
+void pipe_consume_some(struct pipe *p, size_t n);
 void pipe_record_bytes(struct pipe *p, size_t n);
 bool pipe_packet_room(const struct pipe *p);
 bool pipe_writable_now(const struct pipe *p);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Moving bytes between a pipe and another file, or two pipes, without a detour over guest memory: splice(2), tee(2).
+ *
+ * A file is read straight into the ring and written straight from it, with the pipe's lock held: the operations of files do not
+ * block. Two pipes are locked in the order of their addresses.
+ */
+#include "fs/pipe_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+
+static size_t room_of(const struct pipe *p)
+{
+	return p->capacity > p->len ? p->capacity - p->len : 0;
+}
+
+ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size_t len, int flags)
+{
+	struct pipe *p = pipe_of(pf);
+	struct ring_piece room;
+	struct io io;
+	ssize_t r;
+
+	if (!in->ops->read)
+		return -EINVAL;
+	mutex_lock(&p->lock);
+	r = -EPIPE;
+	if (!p->readers)
+		goto out;
+	r = -EAGAIN;
+	if (!room_of(p))
+		goto out;
+	len = MIN(len, room_of(p));
+	r = pipe_reserve(p, len);
+	if (r)
+		goto out;
+	room = pipe_room(p, len);
+	io_init_kernel(&io, room.data, room.len);
+	r = in->ops->read(in, &io, pos, flags);
+	io_fini(&io);
+	if (r > 0) {
+		p->len += (uint32_t)r;
+		pipe_record_bytes(p, (size_t)r);
+	}
+out:
+	mutex_unlock(&p->lock);
+	if (r > 0)
+		waitq_notify(&p->waitq, POLLIN | POLLRDNORM);
+	return r;
+}
+
+ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_t len, int flags)
+{
+	struct pipe *p = pipe_of(pf);
+	struct ring_piece data;
+	bool was_writable, wake = false;
+	struct io io;
+	ssize_t r;
+
+	if (!out->ops->write)
+		return -EINVAL;
+	mutex_lock(&p->lock);
+	was_writable = pipe_writable_now(p);
+	if (!p->len) {
+		r = p->writers ? -EAGAIN : 0;
+		goto out;
+	}
+	data = pipe_data(p, MIN(len, pipe_readable(p)));
+	io_init_kernel(&io, data.data, data.len);
+	r = out->ops->write(out, &io, pos, flags);
+	io_fini(&io);
+	if (r > 0)
+		pipe_consume_some(p, (size_t)r);
+	wake = !was_writable && pipe_writable_now(p);
+out:
+	mutex_unlock(&p->lock);
+	if (wake)
+		waitq_notify(&p->waitq, POLLOUT | POLLWRNORM);
+	return r;
+}
+
+/* n bytes, which are there, from in to out, which has room for them; in keeps them. */
+static int copy_between(struct pipe *in, struct pipe *out, size_t n)
+{
+	size_t done = 0;
+	int err = pipe_reserve(out, n);
+
+	if (err)
+		return err;
+	while (done < n) {
+		uint32_t at = (in->head + (uint32_t)done) & (in->size - 1);
+		struct ring_piece room = pipe_room(out, MIN(n - done, in->size - at));
+
+		memcpy(room.data, in->ring + at, room.len);
+		out->len += (uint32_t)room.len;
+		done += room.len;
+	}
+	pipe_record_bytes(out, n);
+	return 0;
+}
+
+static ssize_t move_locked(struct pipe *in, struct pipe *out, size_t len, enum pipe_move how)
+{
+	size_t n;
+	int err;
+
+	if (!out->readers)
+		return -EPIPE;
+	if (!in->len)
+		return in->writers ? -EAGAIN : 0;
+	n = MIN(MIN(len, pipe_readable(in)), room_of(out));
+	if (!n)
+		return -EAGAIN;
+	err = copy_between(in, out, n);
+	if (err)
+		return err;
+	if (how == PIPE_MOVE)
+		pipe_consume_some(in, n);
+	return (ssize_t)n;
+}
+
+ssize_t pipe_to_pipe(struct file *fin, struct file *fout, size_t len, enum pipe_move how) NO_THREAD_SAFETY_ANALYSIS
+{
+	struct pipe *in = pipe_of(fin), *out = pipe_of(fout);
+	struct pipe *first = in < out ? in : out, *second = in < out ? out : in;
+	bool was_writable, wake;
+	ssize_t r;
+
+	if (in == out)
+		return -EINVAL;
+	mutex_lock(&first->lock);
+	mutex_lock(&second->lock);
+	was_writable = pipe_writable_now(in);
+	r = move_locked(in, out, len, how);
+	wake = !was_writable && pipe_writable_now(in);
+	mutex_unlock(&second->lock);
+	mutex_unlock(&first->lock);
+	if (r > 0)
+		waitq_notify(&out->waitq, POLLIN | POLLRDNORM);
+	if (wake)
+		waitq_notify(&in->waitq, POLLOUT | POLLWRNORM);
+	return r;
+}
