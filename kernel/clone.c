@@ -114,6 +114,7 @@ static void copy_attributes(struct task *t, struct task *child, const struct clo
 	child->sched_policy = t->sched_policy;
 	child->sched_priority = t->sched_priority;
 	child->nice = t->nice;
+	child->ioprio = t->ioprio;
 	child->affinity = t->affinity;
 	mutex_unlock(&tasks_lock);
 	cred_get(t->cred);

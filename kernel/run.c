@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 static int64_t thread_cputime(void)
 {
@@ -91,8 +90,6 @@ static bool is_restart_code(int64_t r)
 
 static void task_syscall(struct task *t, struct platform_ctx *ctx, const struct platform_event *ev)
 {
-	t->sys_nr = ev->nr;
-	memcpy(t->sys_args, ev->args, sizeof(t->sys_args));
 	t->in_syscall = true;
 	int64_t r = kernel_hooks->syscall(t, ev);
 

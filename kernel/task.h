@@ -154,7 +154,7 @@ struct task {
 	int64_t sentry_start; /* (T) the sentry thread's processor time when it took over the task */
 	clockid_t sentry_clock; /* (T) that thread's processor clock; valid while ctx is set */
 	_Atomic uint64_t min_flt, maj_flt, nvcsw, nivcsw;
-	int sched_policy, sched_priority, nice; /* (T) */
+	int sched_policy, sched_priority, nice, ioprio; /* (T) */
 	cpu_set_t affinity; /* (T) */
 	int pdeathsig; /* (T) */
 	bool no_new_privs; /* (O) */
