@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pipes and FIFOs: pipe(7), fifo(7).
  *
- * Theory of operation. A pipe is a ring of bytes in the sentry's heap, a power of two in size, that grows with what it has to hold
- * up to the pipe's capacity; an empty ring starts again at its beginning, so small transfers stay in one warm page. A
- * byte is copied once from the writer's memory into the ring and once from there to the reader's.
+ * Theory of operation. A pipe is a ring of bytes (ring.h) that grows up to the pipe's capacity. A byte is copied once from the
+ * writer's memory into the ring and once from there to the reader's.
  *
  * Packets (O_DIRECT): while the ring holds a packet, records[] says how the bytes are divided; each packet takes one slot, and there are as
  * many slots as capacity has pages, as in the kernel. A ring without packets keeps no records.
@@ -33,58 +32,6 @@ static _Atomic int64_t pipe_total_capacity;
 
 static const struct file_ops pipe_ops;
 
-/* --- the ring --- */
-
-struct ring_piece pipe_data(struct pipe *p, size_t max)
-{
-	size_t n = MIN(MIN(max, p->len), p->size - p->head);
-
-	return (struct ring_piece){ p->ring + p->head, n };
-}
-
-struct ring_piece pipe_room(struct pipe *p, size_t max)
-{
-	uint32_t tail = (p->head + p->len) & (p->size - 1);
-	size_t n = MIN(MIN(max, (size_t)p->size - p->len), p->size - tail);
-
-	return (struct ring_piece){ p->ring + tail, n };
-}
-
-void pipe_consume(struct pipe *p, size_t n)
-{
-	p->len -= (uint32_t)n;
-	p->head = p->len ? (p->head + (uint32_t)n) & (p->size - 1) : 0;
-}
-
-/* Moves the contents to a ring of another size. */
-static int ring_resize(struct pipe *p, uint32_t size)
-{
-	unsigned char *ring = malloc(size);
-	uint32_t first;
-
-	if (!ring)
-		return -ENOMEM;
-	if (p->len) {
-		first = MIN(p->len, p->size - p->head);
-		memcpy(ring, p->ring + p->head, first);
-		memcpy(ring + first, p->ring, p->len - first);
-	}
-	free(p->ring);
-	p->ring = ring;
-	p->size = size;
-	p->head = 0;
-	return 0;
-}
-
-int pipe_reserve(struct pipe *p, size_t n)
-{
-	uint32_t size = p->size ? p->size : 4096;
-
-	while (size < p->len + n && size < p->capacity)
-		size *= 2;
-	return size == p->size ? 0 : ring_resize(p, size);
-}
-
 /* --- packets --- */
 
 static struct pipe_record *record_at(struct pipe *p, uint32_t i)
@@ -108,8 +55,8 @@ static int records_start(struct pipe *p)
 			return -ENOMEM;
 	}
 	p->first_record = 0;
-	if (p->len)
-		*record_at(p, p->record_count++) = (struct pipe_record){ p->len, false };
+	if (p->ring.len)
+		*record_at(p, p->record_count++) = (struct pipe_record){ p->ring.len, false };
 	return 0;
 }
 
@@ -145,13 +92,13 @@ static void records_consume(struct pipe *p, size_t n)
 
 size_t pipe_readable(struct pipe *p)
 {
-	return p->record_count ? record_at(p, 0)->len : p->len;
+	return p->record_count ? record_at(p, 0)->len : p->ring.len;
 }
 
 void pipe_consume_some(struct pipe *p, size_t n)
 {
 	records_consume(p, n);
-	pipe_consume(p, n);
+	ring_consume(&p->ring, n);
 }
 
 void pipe_consume_read(struct pipe *p, size_t n)
@@ -161,31 +108,19 @@ void pipe_consume_read(struct pipe *p, size_t n)
 			n = record_at(p, 0)->len;
 		records_consume(p, n);
 	}
-	pipe_consume(p, n);
+	ring_consume(&p->ring, n);
 }
 
 /* --- reading and writing --- */
 
 static uint32_t free_bytes(const struct pipe *p)
 {
-	return p->capacity > p->len ? p->capacity - p->len : 0;
+	return p->capacity > p->ring.len ? p->capacity - p->ring.len : 0;
 }
 
 bool pipe_writable_now(const struct pipe *p)
 {
 	return free_bytes(p) >= PIPE_BUF && pipe_packet_room(p);
-}
-
-/* Copies out without consuming: the ring's data lies in at most two pieces. */
-static ssize_t copy_out(struct pipe *p, struct io *io, size_t n)
-{
-	size_t first = MIN(n, p->size - p->head);
-	ssize_t r = io_put(io, p->ring + p->head, first), more;
-
-	if (r < 0 || (size_t)r < first || first == n)
-		return r;
-	more = io_put(io, p->ring, n - first);
-	return more < 0 ? r : r + more;
 }
 
 static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
@@ -199,13 +134,13 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 		return 0;
 	mutex_lock(&p->lock);
 	was_writable = pipe_writable_now(p);
-	if (!p->len)
+	if (!p->ring.len)
 		r = p->writers ? -EAGAIN : 0;
-	while (p->len && io->left) {
+	while (p->ring.len && io->left) {
 		bool packet = p->record_count && record_at(p, 0)->packet;
 		size_t want = MIN(io->left, pipe_readable(p));
 
-		r = copy_out(p, io, want);
+		r = ring_copy_out(&p->ring, io, 0, want);
 		if (r <= 0)
 			break;
 		pipe_consume_read(p, (size_t)r);
@@ -220,27 +155,6 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 	return total ? total : r;
 }
 
-static ssize_t copy_in(struct pipe *p, struct io *io, size_t n)
-{
-	ssize_t total = 0;
-	int err = pipe_reserve(p, n);
-
-	if (err)
-		return err;
-	while ((size_t)total < n) {
-		struct ring_piece room = pipe_room(p, n - (size_t)total);
-		ssize_t r = room.len ? io_take(io, room.data, room.len) : 0;
-
-		if (r <= 0)
-			return total ? total : r;
-		p->len += (uint32_t)r;
-		total += r;
-		if ((size_t)r < room.len)
-			break;
-	}
-	return total;
-}
-
 static ssize_t write_packets(struct pipe *p, struct io *io)
 {
 	ssize_t total = 0, r = -EAGAIN;
@@ -252,7 +166,7 @@ static ssize_t write_packets(struct pipe *p, struct io *io)
 			break;
 		if (!p->record_count && (r = records_start(p)))
 			break;
-		r = copy_in(p, io, n);
+		r = ring_copy_in(&p->ring, io, n, p->capacity);
 		if (r <= 0)
 			break;
 		*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)r, true };
@@ -269,7 +183,7 @@ static ssize_t write_bytes(struct pipe *p, struct io *io)
 	/* Up to PIPE_BUF bytes go in whole or not at all; more may be cut wherever the pipe is full. */
 	if (room < MIN(n, PIPE_BUF))
 		return -EAGAIN;
-	r = copy_in(p, io, MIN(n, room));
+	r = ring_copy_in(&p->ring, io, MIN(n, room), p->capacity);
 	if (r > 0)
 		pipe_record_bytes(p, (size_t)r);
 	return r;
@@ -301,7 +215,7 @@ static uint32_t pipe_poll(struct file *f)
 
 	mutex_lock(&p->lock);
 	if (file_readable(f)) {
-		if (p->len)
+		if (p->ring.len)
 			m |= POLLIN | POLLRDNORM;
 		/* A FIFO that never had a writer since it was opened has not been hung up. */
 		if (!p->writers && f->pos != (off_t)p->writer_opens)
@@ -330,7 +244,7 @@ static int64_t pipe_ioctl(struct file *f, struct task *t, unsigned cmd, uint64_t
 	if (cmd != FIONREAD)
 		return -ENOTTY;
 	mutex_lock(&p->lock);
-	n = (int)p->len;
+	n = (int)p->ring.len;
 	mutex_unlock(&p->lock);
 	return guest_write(t->mm, arg, &n, sizeof(n));
 }
@@ -364,9 +278,9 @@ static int resize_locked(struct pipe *p, uint32_t capacity, bool privileged)
 	if (capacity > p->capacity && !privileged &&
 	    (capacity > PIPE_MAX || atomic_load(&pipe_total_capacity) + capacity - p->capacity > PIPE_SOFT_LIMIT))
 		return -EPERM;
-	if (p->len > capacity || p->record_count)
+	if (p->ring.len > capacity || p->record_count)
 		return -EBUSY;
-	if (p->size > capacity && (err = ring_resize(p, capacity)))
+	if (p->ring.size > capacity && (err = ring_resize(&p->ring, capacity)))
 		return err;
 	free(p->records);
 	p->records = NULL;
@@ -421,7 +335,7 @@ static void pipe_put(struct pipe *p)
 		return;
 	capacity_set(p, 0);
 	free(p->records);
-	free(p->ring);
+	ring_free(&p->ring);
 	mutex_destroy(&p->lock);
 	free(p);
 }
@@ -454,7 +368,7 @@ static void ends_drop(struct pipe *p, int flags)
 	p->writers -= mode != O_RDONLY;
 	if (!p->readers && !p->writers) {
 		/* What nobody read is gone when a FIFO is opened again. */
-		pipe_consume(p, p->len);
+		ring_consume(&p->ring, p->ring.len);
 		p->record_count = 0;
 	}
 	mutex_unlock(&p->lock);

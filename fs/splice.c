@@ -13,7 +13,7 @@
 
 static size_t room_of(const struct pipe *p)
 {
-	return p->capacity > p->len ? p->capacity - p->len : 0;
+	return p->capacity > p->ring.len ? p->capacity - p->ring.len : 0;
 }
 
 ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size_t len, int flags)
@@ -33,15 +33,15 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 	if (!room_of(p))
 		goto out;
 	len = MIN(len, room_of(p));
-	r = pipe_reserve(p, len);
+	r = ring_reserve(&p->ring, len, p->capacity);
 	if (r)
 		goto out;
-	room = pipe_room(p, len);
+	room = ring_room(&p->ring, len);
 	io_init_kernel(&io, room.data, room.len);
 	r = in->ops->read(in, &io, pos, flags);
 	io_fini(&io);
 	if (r > 0) {
-		p->len += (uint32_t)r;
+		p->ring.len += (uint32_t)r;
 		pipe_record_bytes(p, (size_t)r);
 	}
 out:
@@ -63,11 +63,11 @@ ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_
 		return -EINVAL;
 	mutex_lock(&p->lock);
 	was_writable = pipe_writable_now(p);
-	if (!p->len) {
+	if (!p->ring.len) {
 		r = p->writers ? -EAGAIN : 0;
 		goto out;
 	}
-	data = pipe_data(p, MIN(len, pipe_readable(p)));
+	data = ring_data(&p->ring, 0, MIN(len, pipe_readable(p)));
 	io_init_kernel(&io, data.data, data.len);
 	r = out->ops->write(out, &io, pos, flags);
 	io_fini(&io);
@@ -85,16 +85,15 @@ out:
 static int copy_between(struct pipe *in, struct pipe *out, size_t n)
 {
 	size_t done = 0;
-	int err = pipe_reserve(out, n);
+	int err = ring_reserve(&out->ring, n, out->capacity);
 
 	if (err)
 		return err;
 	while (done < n) {
-		uint32_t at = (in->head + (uint32_t)done) & (in->size - 1);
-		struct ring_piece room = pipe_room(out, MIN(n - done, in->size - at));
+		struct ring_piece from = ring_data(&in->ring, done, n - done), room = ring_room(&out->ring, from.len);
 
-		memcpy(room.data, in->ring + at, room.len);
-		out->len += (uint32_t)room.len;
+		memcpy(room.data, from.data, room.len);
+		out->ring.len += (uint32_t)room.len;
 		done += room.len;
 	}
 	pipe_record_bytes(out, n);
@@ -108,7 +107,7 @@ static ssize_t move_locked(struct pipe *in, struct pipe *out, size_t len, enum p
 
 	if (!out->readers)
 		return -EPIPE;
-	if (!in->len)
+	if (!in->ring.len)
 		return in->writers ? -EAGAIN : 0;
 	n = MIN(MIN(len, pipe_readable(in)), room_of(out));
 	if (!n)
