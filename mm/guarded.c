@@ -12,10 +12,9 @@
  *
  * Requirement: no sentry thread blocks SIGSEGV or SIGBUS; the host kills a process that faults with the signal blocked.
  */
-#include "mm/guarded.h"
+#include "mm/guest.h"
 
 #include "base/log.h"
-#include "mm/guest.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -91,12 +90,12 @@ size_t guarded_zero(void *dst, size_t n)
 	return n - guarded_zero_asm(dst, n);
 }
 
-int guarded_load32(const void *p, uint32_t *value)
+bool guarded_load32(const uint32_t *word, uint32_t *value)
 {
-	return guarded_load32_asm(p, value) ? -EFAULT : 0;
+	return !guarded_load32_asm(word, value);
 }
 
-int guarded_cmpxchg32(void *p, uint32_t expected, uint32_t desired, uint32_t *old)
+bool guarded_cmpxchg32(uint32_t *word, uint32_t expected, uint32_t desired, uint32_t *old)
 {
-	return guarded_cmpxchg32_asm(p, expected, desired, old) ? -EFAULT : 0;
+	return !guarded_cmpxchg32_asm(word, expected, desired, old);
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies next to pages that are not there: how far they get, and that the sentry survives. */
-#include "mm/guarded.h"
 #include "mm/guest.h"
 
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -91,11 +89,11 @@ Test(guarded, words_report_faults)
 	uint32_t old = 1, *word = (uint32_t *)(void *)(p + SIZE - 4);
 
 	*word = 42;
-	cr_assert(guarded_load32(word, &old) == 0 && old == 42);
-	cr_assert(guarded_cmpxchg32(word, 41, 43, &old) == 0 && old == 42 && *word == 42);
-	cr_assert(guarded_cmpxchg32(word, 42, 43, &old) == 0 && old == 42 && *word == 43);
-	cr_assert_eq(guarded_load32(p + SIZE, &old), -EFAULT);
-	cr_assert_eq(guarded_cmpxchg32(p + SIZE, 0, 0, &old), -EFAULT);
+	cr_assert(guarded_load32(word, &old) && old == 42);
+	cr_assert(guarded_cmpxchg32(word, 41, 43, &old) && old == 42 && *word == 42);
+	cr_assert(guarded_cmpxchg32(word, 42, 43, &old) && old == 42 && *word == 43);
+	cr_assert(!guarded_load32(word + 1, &old));
+	cr_assert(!guarded_cmpxchg32(word + 1, 0, 0, &old));
 }
 
 static void *copy_often(void *hole)
