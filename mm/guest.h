@@ -23,6 +23,7 @@ int guest_zero(struct mm *mm, uint64_t addr, size_t size) MUST_CHECK;
 /* As much as there is: the count, or -EFAULT if not one byte could be copied. */
 ssize_t guest_read_some(struct mm *mm, void *dst, uint64_t addr, size_t size) MUST_CHECK;
 ssize_t guest_write_some(struct mm *mm, uint64_t addr, const void *src, size_t size) MUST_CHECK;
+ssize_t guest_zero_some(struct mm *mm, uint64_t addr, size_t size) MUST_CHECK;
 /* Ignores the vma's effective permissions (ptrace, /proc/PID/mem): maximum permissions count. */
 ssize_t guest_peek(struct mm *mm, void *dst, uint64_t addr, size_t size) MUST_CHECK;
 ssize_t guest_poke(struct mm *mm, uint64_t addr, const void *src, size_t size) MUST_CHECK;
@@ -91,6 +92,9 @@ void io_advance(struct io *io, size_t n);
 /* memcpy that survives SIGBUS and SIGSEGV on either side: bytes copied before the fault. */
 size_t guarded_copy(void *dst, const void *src, size_t n) MUST_CHECK;
 size_t guarded_zero(void *dst, size_t n) MUST_CHECK;
+/* Atomic accesses to an aligned word that survive the same faults: false if there was one. */
+bool guarded_load32(const uint32_t *word, uint32_t *value) MUST_CHECK;
+bool guarded_cmpxchg32(uint32_t *word, uint32_t expected, uint32_t desired, uint32_t *old) MUST_CHECK;
 /* Installs the sentry's SIGBUS and SIGSEGV handlers; once, at start. */
 void guarded_init(void);
 

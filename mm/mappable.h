@@ -41,6 +41,8 @@ struct mappable_ops {
 			 struct translation out[static TRANSLATIONS_MAX], int *err);
 	/* msync: writes what was changed through shared mappings back. May be NULL. */
 	int (*sync)(struct mappable *m, struct range r);
+	/* madvise(MADV_REMOVE): the bytes of r read as zero from now on. NULL: -EOPNOTSUPP. */
+	int (*punch)(struct mappable *m, struct range r);
 	/* "/dev/zero (deleted)", a path: for /proc/PID/maps. dev and inode numbers too. May be NULL. */
 	void (*describe)(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino);
 };
@@ -50,10 +52,13 @@ struct mappable {
 };
 
 /* The registry most mappables embed: who maps which range. */
+struct mapping_mm;
 struct mappings {
-	struct mutex lock;
-	struct segset by_mm; /* implementation detail of mappable.c */
-	void *list;
+	struct mutex invalidating; /* one invalidation at a time; above the mm locks */
+	struct mutex lock; /* protects the rest */
+	struct mapping_mm *mms; /* hash table of mms that map something: mappable.c */
+	uint64_t writable; /* bytes mapped shared and possibly writable */
+	uint64_t pass; /* invalidations so far */
 };
 
 void mappings_init(struct mappings *ms);

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is resident, locked and in step with its file: mincore(2), mlock(2) and its siblings, msync(2), and the peak of RSS.
+ *
+ * A pma says what may be touched, the host says what was: the memory file is sparse and a unit of 2 MiB may hold one
+ * page. So figures are taken from the host's page cache through mincore(2) on the sentry's own mapping, which touches
+ * nothing. The peak is taken when the bound (bytes of pmas) is about to shrink and has grown by an eighth since the last time.
+ */
+#include "mm/mm_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { VEC_PAGES = 512 };
+
+void pma_residency(struct seg p, struct range r, unsigned char *vec)
+{
+	struct pma *v = pma_of(p);
+	uint64_t at = r.start;
+
+	while (at < r.end) {
+		uint64_t len = 0, pages;
+		char *ptr = v->file->ops->map_internal(v->file, pma_offset(p, at), false, &len);
+
+		len = ptr ? MIN(len, r.end - at) : r.end - at;
+		pages = len / PAGE_SIZE;
+		/* What cannot be asked counts as there. */
+		if (!ptr || mincore(ptr, len, vec))
+			memset(vec, 1, pages);
+		vec += pages;
+		at += len;
+	}
+}
+
+static uint64_t resident_bytes(struct seg p, struct range r)
+{
+	unsigned char vec[VEC_PAGES];
+	uint64_t bytes = 0;
+
+	while (!range_empty(r)) {
+		struct range part = { r.start, MIN(r.end, r.start + VEC_PAGES * PAGE_SIZE) };
+
+		pma_residency(p, part, vec);
+		for (uint64_t i = 0; i < range_len(part) / PAGE_SIZE; i++)
+			bytes += vec[i] & 1 ? PAGE_SIZE : 0;
+		r.start = part.end;
+	}
+	return bytes;
+}
+
+uint64_t mm_resident_locked(struct mm *mm, struct range r, bool private_only)
+{
+	uint64_t bytes = 0;
+	struct seg p;
+
+	mutex_assert_held(&mm->active);
+	for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p))
+		if (pma_of(p)->private)
+			bytes += resident_bytes(p, range_intersect(seg_range(p), r));
+		else if (!private_only)
+			bytes += range_len(range_intersect(seg_range(p), r));
+	return bytes;
+}
+
+void mm_measure_rss_locked(struct mm *mm)
+{
+	uint64_t bound = mm->rss_anon + mm->rss_file, now;
+
+	mutex_assert_held(&mm->active);
+	if (bound <= mm->rss_peak || bound <= mm->rss_measured_at + mm->rss_measured_at / 8)
+		return;
+	mm->rss_measured_at = bound;
+	now = mm_resident_locked(mm, range_make(0, UINT64_MAX), true) + mm->rss_file;
+	mm->rss_peak = MAX(mm->rss_peak, now);
+}
+
+int mm_mincore(struct mm *mm, uint64_t addr, uint64_t len, unsigned char *vec)
+{
+	struct range r;
+	struct seg p;
+	int err = 0;
+
+	if (addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (!range_from(addr, len, &r))
+		return -ENOMEM;
+	memset(vec, 0, range_len(r) / PAGE_SIZE);
+	mm_lock(mm);
+	if (!vma_covers_locked(mm, r))
+		err = -ENOMEM;
+	for (p = segset_lower_bound(&mm->pmas, r.start); !err && seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
+		struct range part = range_intersect(seg_range(p), r);
+
+		pma_residency(p, part, vec + (part.start - r.start) / PAGE_SIZE);
+	}
+	mm_unlock(mm);
+	for (uint64_t i = 0; i < range_len(r) / PAGE_SIZE; i++)
+		vec[i] &= 1;
+	return err;
+}
+
+static void set_lock(struct vma *v, int how)
+{
+	v->lock = (uint8_t)how;
+}
+
+/* Bytes of r that are not locked yet. */
+static uint64_t unlocked_span(struct mm *mm, struct range r)
+{
+	uint64_t bytes = 0;
+	struct seg g;
+
+	for (g = segset_lower_bound(&mm->vmas, r.start); seg_ok(g) && seg_start(g) < r.end; g = seg_next(g))
+		if (vma_of(g)->lock == VMA_UNLOCKED)
+			bytes += range_len(range_intersect(seg_range(g), r));
+	return bytes;
+}
+
+/* Fills the locked vmas of r. */
+static int fill_locked(struct mm *mm, struct range r)
+{
+	uint64_t at = r.start;
+	int err = 0;
+
+	while (!err) {
+		struct seg g = segset_lower_bound(&mm->vmas, at);
+		struct range part;
+		int access;
+
+		if (!seg_ok(g) || seg_start(g) >= r.end)
+			break;
+		part = range_intersect(seg_range(g), r);
+		access = vma_populate_access(vma_of(g));
+		if (access)
+			err = mm_populate_locked(mm, part, access);
+		at = part.end;
+	}
+	return err;
+}
+
+static int lock_locked(struct mm *mm, struct range r, enum vma_lock how)
+{
+	int hole = vma_covers_locked(mm, r) ? 0 : -ENOMEM, err;
+
+	if (how != VMA_UNLOCKED && !mm->limits.memlock)
+		return -EPERM;
+	if (how != VMA_UNLOCKED && mm->locked_bytes + unlocked_span(mm, r) > mm->limits.memlock)
+		return -ENOMEM;
+	err = vma_modify_locked(mm, r, set_lock, how);
+	if (!err && how == VMA_LOCKED && fill_locked(mm, r))
+		err = -ENOMEM;
+	return err ? err : hole;
+}
+
+int mm_mlock(struct mm *mm, uint64_t addr, uint64_t len, bool lock, bool on_fault)
+{
+	uint64_t start = page_down(addr), size;
+	enum vma_lock how = !lock ? VMA_UNLOCKED : on_fault ? VMA_LOCKED_ON_FAULT : VMA_LOCKED;
+	struct range r;
+	int err;
+
+	if (!page_up(len + (addr - start), &size) || start + size < start)
+		return -EINVAL;
+	if (!size)
+		return 0;
+	if (!range_from(start, size, &r))
+		return -ENOMEM;
+	mm_lock(mm);
+	err = lock_locked(mm, r, how);
+	mm_unlock(mm);
+	return err;
+}
+
+int mm_mlockall(struct mm *mm, int flags)
+{
+	struct range all = { platform_min_addr(), platform_max_addr() };
+	enum vma_lock how = flags & MCL_ONFAULT ? VMA_LOCKED_ON_FAULT : VMA_LOCKED;
+	int err = 0;
+
+	mm_lock(mm);
+	if (flags && !mm->limits.memlock)
+		err = -EPERM;
+	else if ((flags & MCL_CURRENT) && mm->vm_bytes > mm->limits.memlock)
+		err = -ENOMEM;
+	if (!err) {
+		mm->lock_future = flags & MCL_FUTURE ? flags & (MCL_FUTURE | MCL_ONFAULT) : 0;
+		if (!flags)
+			err = vma_modify_locked(mm, all, set_lock, VMA_UNLOCKED);
+		else if (flags & MCL_CURRENT)
+			err = vma_modify_locked(mm, all, set_lock, how);
+		if (!err && (flags & MCL_CURRENT) && how == VMA_LOCKED && fill_locked(mm, all))
+			err = 0; /* as Linux: what cannot be filled is not an error of mlockall */
+	}
+	mm_unlock(mm);
+	return err;
+}
+
+/* Finds the next vma at or after *at with something to sync; its value with references. */
+static bool next_to_sync(struct mm *mm, uint64_t *at, struct range r, int flags, struct vma *out, struct range *src,
+			 int *err)
+{
+	struct range part;
+	struct seg g;
+	bool found = false;
+
+	mutex_lock(&mm->mapping);
+	g = segset_lower_bound(&mm->vmas, *at);
+	if ((!seg_ok(g) || seg_start(g) > *at) && !*err)
+		*err = -ENOMEM;
+	*out = (struct vma){ 0 };
+	if (seg_ok(g) && seg_start(g) < r.end) {
+		part = range_intersect(seg_range(g), range_make(*at, r.end));
+		if ((flags & MS_INVALIDATE) && vma_of(g)->lock != VMA_UNLOCKED) {
+			*err = -EBUSY;
+		} else {
+			found = true;
+			*at = part.end;
+			if (vma_of(g)->shared && vma_of(g)->mappable->ops->sync) {
+				*out = *vma_of(g);
+				vma_hold(out);
+				*src = range_make(vma_offset(g, part.start), vma_offset(g, part.end));
+			}
+		}
+	}
+	mutex_unlock(&mm->mapping);
+	return found;
+}
+
+int mm_msync(struct mm *mm, uint64_t addr, uint64_t len, int flags)
+{
+	struct range r, src;
+	uint64_t at = addr;
+	struct vma v;
+	int err = 0;
+
+	if ((addr & ~PAGE_MASK) || (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) ||
+	    ((flags & MS_ASYNC) && (flags & MS_SYNC)))
+		return -EINVAL;
+	if (!len)
+		return 0;
+	if (!range_from(addr, len, &r))
+		return -ENOMEM;
+	while (at < r.end && next_to_sync(mm, &at, r, flags, &v, &src, &err)) {
+		if (v.mappable && (flags & MS_SYNC)) {
+			int e = v.mappable->ops->sync(v.mappable, src);
+
+			err = e ? e : err;
+		}
+		vma_release(&v);
+	}
+	return err;
+}
