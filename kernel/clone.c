@@ -256,6 +256,7 @@ static void unpublish(struct task *child)
 	child->dead = true;
 	TAILQ_REMOVE(&tg->tasks, child, tg_link);
 	tg->task_count--;
+	tg->live_count--;
 	sigpending_flush(&child->pending);
 	if (tg->leader == child) {
 		tg->state = GROUP_ZOMBIE;

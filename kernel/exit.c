@@ -98,6 +98,18 @@ void vfork_release(struct task *t)
 		task_put(parent);
 }
 
+/* A process whose tasks all end by exit(2) has the status of the one that did so last, as in Linux since 5.19; before, it
+ * was the leader's. */
+static void announce_end_locked(struct task *t) REQUIRES(tasks_lock)
+{
+	struct thread_group *tg = t->tg;
+
+	if (--tg->live_count || tg->state == GROUP_EXITING)
+		return;
+	tg->state = GROUP_EXITING;
+	tg->exit_status = t->exit_code;
+}
+
 /* Stage 2. */
 static void give_back_resources(struct task *t)
 {
@@ -110,6 +122,7 @@ static void give_back_resources(struct task *t)
 	struct fs_context *fs = t->fs;
 	struct rusage_acc *u = &t->tg->dead_tasks;
 
+	announce_end_locked(t);
 	t->mm = NULL;
 	t->files = NULL;
 	t->fs = NULL;
@@ -122,16 +135,8 @@ static void give_back_resources(struct task *t)
 }
 
 /* Stage 3. The lock is dropped in between; nobody else can join or leave the group meanwhile. */
-static void last_task_locked(struct task *t) REQUIRES(tasks_lock)
+static void last_task_locked(struct thread_group *tg) REQUIRES(tasks_lock)
 {
-	struct thread_group *tg = t->tg;
-
-	/* The group ends by its last task's own exit; the status is the leader's, who may have gone before. */
-	if (tg->state != GROUP_EXITING) {
-		tg->state = GROUP_EXITING;
-		if (t == tg->leader)
-			tg->exit_status = t->exit_code;
-	}
 	mutex_unlock(&tasks_lock);
 	timers_group_exit(tg);
 	kernel_hooks->group_exited(tg);
@@ -172,8 +177,6 @@ static void leave_group_locked(struct task *t) REQUIRES(tasks_lock)
 		s->task = NULL;
 		ids_release_locked(t->tid);
 	}
-	if (tg->leader == t && tg->state != GROUP_EXITING)
-		tg->exit_status = t->exit_code;
 	if (!tg->task_count) {
 		sigpending_flush(&tg->shared_pending);
 		group_zombie_locked(tg);
@@ -206,7 +209,7 @@ void task_finish(struct task *t, struct platform_ctx *ctx)
 	mutex_lock(&tasks_lock);
 	bool last = tg->task_count == 1, init = last && tg == init_group;
 	if (last)
-		last_task_locked(t);
+		last_task_locked(tg);
 	account_locked(t, utime, stime);
 	leave_group_locked(t);
 	int status = tg->exit_status;

@@ -171,6 +171,7 @@ void task_publish_locked(struct task *t)
 	s->task = t;
 	TAILQ_INSERT_TAIL(&tg->tasks, t, tg_link);
 	tg->task_count++;
+	tg->live_count++;
 	atomic_fetch_add(&tasks_made, 1);
 	if (tg->leader)
 		return;

@@ -67,7 +67,8 @@ struct thread_group {
 	pid_t tgid; /* (I) */
 	struct task *leader; /* (T) owned; maybe dead before its siblings; NULL once reaped */
 	TAILQ_HEAD(, task) tasks; /* (T) living tasks */
-	int task_count; /* (T) */
+	int task_count; /* (T) of tasks */
+	int live_count; /* (T) of those that have not begun to end */
 	enum group_state state; /* (T) */
 	int exit_status; /* (T) wait(2) encoding, valid from GROUP_EXITING on */
 	int exit_signal; /* (T) what the parent gets: SIGCHLD unless clone said otherwise */
