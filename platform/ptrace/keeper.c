@@ -63,7 +63,7 @@ static void request_finish(struct request *r, int result)
 {
 	r->result = result;
 	atomic_store(&r->done, 1);
-	futex_wake(&r->done, 1);
+	ptrace_futex_wake(&r->done, 1);
 }
 
 static void close_from(unsigned first)
@@ -300,7 +300,7 @@ static int keeper_send(const struct message *m, int fd)
 static int request_await(struct request *q)
 {
 	while (!atomic_load(&q->done))
-		futex_wait(&q->done, 0);
+		ptrace_futex_wait(&q->done, 0);
 	return q->result;
 }
 

@@ -167,7 +167,7 @@ static enum after ctx_finish(struct platform_ctx *ctx)
 void pair_give_job(struct platform_ctx *ctx, enum ctx_job job)
 {
 	atomic_store(&ctx->job, job);
-	futex_wake(&ctx->job, 1);
+	ptrace_futex_wake(&ctx->job, 1);
 }
 
 void pair_end_all_locked(struct platform_as *as)
@@ -187,7 +187,7 @@ static enum ctx_job ctx_wait_job(struct platform_ctx *ctx)
 	uint32_t job;
 
 	while (!(job = atomic_exchange(&ctx->job, JOB_NONE)))
-		futex_wait(&ctx->job, JOB_NONE);
+		ptrace_futex_wait(&ctx->job, JOB_NONE);
 	return (enum ctx_job)job;
 }
 
@@ -255,7 +255,7 @@ static void *pair_main(void *arg)
 		mutex_unlock(&ctx->as->lock);
 	}
 	atomic_store(&ctx->started, r);
-	futex_wake(&ctx->started, 1);
+	ptrace_futex_wake(&ctx->started, 1);
 	/* After a failure the starter frees ctx. A traced stub dies with this thread. */
 	if (!r) {
 		while (what == AFTER_PARK)
@@ -267,7 +267,7 @@ static void *pair_main(void *arg)
 		ctx_leave(ctx);
 	}
 	atomic_fetch_sub(&pair_threads, 1);
-	futex_wake(&pair_threads, 1);
+	ptrace_futex_wake(&pair_threads, 1);
 	return NULL;
 }
 
@@ -317,7 +317,7 @@ int pair_start(struct platform_as *as, pid_t tid, bool first, struct platform_ct
 	if (r)
 		goto out;
 	while ((r = atomic_load(&ctx->started)) == 1)
-		futex_wait(&ctx->started, 1);
+		ptrace_futex_wait(&ctx->started, 1);
 	if (r)
 		goto out;
 	atomic_fetch_add(&as->made, 1);

@@ -78,7 +78,7 @@ static void pair_pin(struct platform_ctx *ctx, int cpu)
 static void tick_wake(void)
 {
 	if (!atomic_exchange(&place.awake, 1))
-		futex_wake(&place.awake, 1);
+		ptrace_futex_wake(&place.awake, 1);
 }
 
 void placement_adopt(struct platform_ctx *ctx)
@@ -294,7 +294,7 @@ static void *tick_main(void *arg)
 		if (tick())
 			atomic_store(&place.awake, 1);
 		while (!atomic_load(&place.awake) && !atomic_load(&place.quit))
-			futex_wait(&place.awake, 0);
+			ptrace_futex_wait(&place.awake, 0);
 		idle = 0;
 	}
 	return NULL;
@@ -333,7 +333,7 @@ void placement_shutdown(void)
 		return;
 	atomic_store(&place.quit, true);
 	atomic_store(&place.awake, 1);
-	futex_wake(&place.awake, 1);
+	ptrace_futex_wake(&place.awake, 1);
 	pthread_join(place.thread, NULL);
 	place.threaded = false;
 }

@@ -189,5 +189,5 @@ void pool_shutdown(void)
 	}
 	mutex_unlock(&pool.lock);
 	for (int n; (n = atomic_load(&pair_threads)) > 0;)
-		futex_wait(&pair_threads, (uint32_t)n);
+		ptrace_futex_wait(&pair_threads, (uint32_t)n);
 }

@@ -27,12 +27,12 @@
 struct layout layout;
 _Atomic uint64_t stubs_made, stubs_reused, remote_changes;
 
-long futex_wait(const void *word, uint32_t value)
+long ptrace_futex_wait(const void *word, uint32_t value)
 {
 	return syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 }
 
-void futex_wake(const void *word, int count)
+void ptrace_futex_wake(const void *word, int count)
 {
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }

@@ -119,8 +119,8 @@ static inline void count_add(_Atomic uint64_t *c, uint64_t n)
 	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-long futex_wait(const void *word, uint32_t value);
-void futex_wake(const void *word, int count);
+long ptrace_futex_wait(const void *word, uint32_t value);
+void ptrace_futex_wake(const void *word, int count);
 
 /* --- ptrace.c --- */
 
