@@ -20,6 +20,7 @@
 #include <sys/statfs.h>
 
 struct dentry;
+struct dirlist;
 struct mount;
 struct inode;
 struct filesystem; /* a mounted instance: "superblock" */
@@ -57,6 +58,8 @@ struct inode_ops {
 	int (*unlink)(struct inode *dir, const char *name, size_t len, struct inode *victim);
 	int (*rmdir)(struct inode *dir, const char *name, size_t len, struct inode *victim);
 	int (*rename)(struct inode *olddir, const char *oldname, size_t oldlen, struct inode *i, struct inode *newdir, const char *newname, size_t newlen, struct inode *target, unsigned flags);
+	/* A snapshot of the names, without "." and "..": dirlist.h. dirfile_open() makes an open directory of it. */
+	int (*list)(struct inode *dir, struct dirlist **out);
 	int (*tmpfile)(struct inode *dir, uint32_t mode, const struct cred *c, struct inode **out);
 	/* symlinks: the target into buf, its length. Magic links implement follow instead: the path they lead to. */
 	ssize_t (*readlink)(struct inode *i, char *buf, size_t size);

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Open regular files of the host. Bytes move between the host's page cache and guest memory in one host call, over pinned pages. */
+#include "fs/host/host_internal.h"
+#include "fs/notify.h"
+#include "kernel/task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* A write-through file's own descriptor; cached files share the node's and have none of these. */
+struct host_file {
+	int fd;
+};
+
+static int use_fd(struct file *f)
+{
+	struct host_file *h = f->private;
+
+	return h ? h->fd : host_fd_use(host_node_of(f->inode));
+}
+
+static void drop_fd(struct file *f)
+{
+	if (!f->private)
+		host_fd_drop(host_node_of(f->inode));
+}
+
+/* One host call moves up to IO_PIN_MAX pieces. A page that cannot be pinned ends it. */
+static ssize_t move(int fd, struct io *io, off_t *pos, bool write, int rwf)
+{
+	struct io_pin pin;
+	ssize_t n;
+	int r = io_pin(io, io->left, write ? PROT_READ : PROT_WRITE, &pin);
+
+	if (r)
+		return r;
+	n = write ? pwritev2(fd, pin.iov, pin.count, *pos, rwf) : preadv2(fd, pin.iov, pin.count, *pos, 0);
+	if (n < 0)
+		n = -errno;
+	io_unpin(&pin);
+	if (n > 0) {
+		io_advance(io, (size_t)n);
+		*pos += n;
+	}
+	return n;
+}
+
+static ssize_t move_all(struct file *f, struct io *io, off_t *pos, bool write, int rwf)
+{
+	ssize_t done = 0, n = 0;
+	int fd = use_fd(f);
+
+	if (fd < 0)
+		return fd;
+	while (io->left) {
+		n = move(fd, io, pos, write, rwf);
+		if (n <= 0)
+			break;
+		done += n;
+	}
+	drop_fd(f);
+	return done ? done : n;
+}
+
+/* A cached file's size is known: reads at its end make no host call. */
+static ssize_t host_read(struct file *f, struct io *io, off_t *pos, int flags)
+{
+	struct host_node *n = host_node_of(f->inode);
+
+	(void)flags;
+	if (*pos < 0)
+		return -EINVAL;
+	if (!f->private) {
+		uint64_t size = n->attr.size, left = io->left;
+		ssize_t r;
+
+		/* Files of pseudo file systems say 0. */
+		if (size && (uint64_t)*pos >= size)
+			return 0;
+		if (size && left > size - (uint64_t)*pos)
+			io->left = size - (uint64_t)*pos;
+		uint64_t cut = left - io->left;
+
+		r = move_all(f, io, pos, false, 0);
+		io->left += cut;
+		return r;
+	}
+	return move_all(f, io, pos, false, 0);
+}
+
+static ssize_t host_write(struct file *f, struct io *io, off_t *pos, int flags)
+{
+	struct task *t = task_self();
+	uint64_t limit = t ? task_rlimit(t, RLIMIT_FSIZE) : UINT64_MAX;
+	struct host_file *h = f->private;
+	bool append = f->flags & O_APPEND || flags & RWF_APPEND;
+	ssize_t r;
+
+	if (!h)
+		return -EBADF;
+	mutex_lock(&f->inode->lock);
+	if (append) {
+		struct stat st;
+
+		if (!fstat(h->fd, &st))
+			*pos = st.st_size;
+	}
+	if ((uint64_t)*pos >= limit && io->left) {
+		r = -EFBIG;
+	} else {
+		size_t cut = io->left > limit - (uint64_t)*pos ? io->left - (limit - (uint64_t)*pos) : 0;
+
+		io->left -= cut;
+		r = move_all(f, io, pos, true, append ? RWF_APPEND : 0);
+		io->left += cut;
+	}
+	mutex_unlock(&f->inode->lock);
+	if (r > 0)
+		notify_file(f, IN_MODIFY);
+	if (r == -EFBIG && t && (uint64_t)*pos >= limit)
+		signal_send_group(t->tg, SIGXFSZ);
+	return r;
+}
+
+static off_t host_seek(struct file *f, off_t off, int whence)
+{
+	struct attr a;
+	off_t r;
+	int fd;
+
+	if (whence == SEEK_CUR)
+		off += f->pos;
+	if (whence == SEEK_END) {
+		r = inode_getattr(f->inode, &a);
+		if (r)
+			return r;
+		if (__builtin_add_overflow((off_t)a.size, off, &off))
+			return -EOVERFLOW;
+	}
+	if (whence == SEEK_DATA || whence == SEEK_HOLE) {
+		fd = use_fd(f);
+		if (fd < 0)
+			return fd;
+		off = lseek(fd, off, whence);
+		if (off < 0)
+			off = -errno;
+		drop_fd(f);
+		if (off < 0)
+			return off;
+	} else if (whence < 0 || whence > SEEK_HOLE || off < 0) {
+		return -EINVAL;
+	}
+	f->pos = off;
+	return off;
+}
+
+static int host_truncate(struct file *f, off_t size)
+{
+	struct host_file *h = f->private;
+
+	if (!h)
+		return -EINVAL;
+	if (ftruncate(h->fd, size))
+		return host_map_errno(errno);
+	mappings_invalidate(&host_node_of(f->inode)->mappings,
+			    range_make(((uint64_t)size + PAGE_SIZE - 1) & PAGE_MASK, INT64_MAX & PAGE_MASK), INVALIDATE_ALL);
+	notify_file(f, IN_MODIFY);
+	return 0;
+}
+
+static int host_allocate(struct file *f, int mode, off_t off, off_t len)
+{
+	struct host_file *h = f->private;
+
+	if (!h)
+		return -EBADF;
+	return fallocate(h->fd, mode, off, len) ? host_map_errno(errno) : 0;
+}
+
+static int host_sync(struct file *f, bool data_only)
+{
+	struct host_file *h = f->private;
+
+	if (!h)
+		return 0;
+	return (data_only ? fdatasync(h->fd) : fsync(h->fd)) ? -errno : 0;
+}
+
+static int host_mappable(struct file *f, int prot, int flags, struct mappable **out)
+{
+	struct host_node *n = host_node_of(f->inode);
+	struct hostfs *fs = hostfs_of(f->inode);
+	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, writable = shared && file_writable(f);
+	struct host_map *m;
+	struct path *p;
+	int r = host_map_get(n, writable, &m);
+
+	(void)prot;
+	if (r)
+		return r;
+	p = f->path ? path_dup(f->path) : NULL;
+	mutex_lock(&fs->lock);
+	if (!n->map_path) {
+		n->map_path = p;
+		p = NULL;
+	}
+	mutex_unlock(&fs->lock);
+	if (p) {
+		path_put(p);
+		free(p);
+	}
+	*out = &n->mappable;
+	return 0;
+}
+
+static void host_file_release(struct file *f)
+{
+	struct host_file *h = f->private;
+
+	if (!h)
+		return;
+	close(h->fd);
+	free(h);
+	host_fd_drop(host_node_of(f->inode));
+}
+
+static const struct file_ops host_file_ops = {
+	.type = "regular",
+	.read = host_read,
+	.write = host_write,
+	.seek = host_seek,
+	.mappable = host_mappable,
+	.truncate = host_truncate,
+	.allocate = host_allocate,
+	.sync = host_sync,
+	.release = host_file_release,
+};
+
+/* The first open asks the host, so that what it refuses is refused; the descriptor stays for the next ones. */
+static int open_cached(struct inode *i, struct path *path, int flags, struct file **out)
+{
+	struct host_node *n = host_node_of(i);
+	int fd = host_fd_use(n);
+
+	if (fd < 0)
+		return fd;
+	host_fd_drop(n);
+	return file_new_at(&host_file_ops, flags, path, i, NULL, out);
+}
+
+static int open_through(struct inode *i, struct path *path, int flags, struct file **out)
+{
+	struct host_node *n = host_node_of(i);
+	struct host_file *h;
+	int r = host_fd_use(n); /* as long as the file is open, its node can be asked for attributes */
+
+	if (r < 0)
+		return r;
+	h = malloc(sizeof(*h));
+	r = -ENOMEM;
+	if (!h)
+		goto out_drop;
+	h->fd = host_open_node(n, flags & O_ACCMODE);
+	r = h->fd;
+	if (r < 0)
+		goto out_free;
+	r = file_new_at(&host_file_ops, flags, path, i, h, out);
+	if (!r)
+		return 0;
+	close(h->fd);
+out_free:
+	free(h);
+out_drop:
+	host_fd_drop(n);
+	return r;
+}
+
+int host_open(struct inode *i, struct path *path, int flags, struct file **out)
+{
+	if (i->type == S_IFDIR)
+		return dirfile_open(i, path, flags, out);
+	if (i->type != S_IFREG)
+		return -ENXIO;
+	return host_cached(hostfs_of(i)) ? open_cached(i, path, flags, out) : open_through(i, path, flags, out);
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mapping host files: stubs and the sentry map the host's descriptor itself, so pages are shared with the host's page cache. */
+#include "fs/host/host_internal.h"
+#include "fs/vfs_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How much of a file the sentry maps at once: all of a small one. */
+#define WINDOW_SMALL (64UL << 20)
+
+static struct host_map *map_of(struct mm_file *f)
+{
+	return CONTAINER_OF(f, struct host_map, file);
+}
+
+static void file_ref(struct mm_file *f, struct range r)
+{
+	map_of(f)->refs += (int64_t)(range_len(r) >> PAGE_SHIFT);
+}
+
+static void file_unref(struct mm_file *f, struct range r)
+{
+	map_of(f)->refs -= (int64_t)(range_len(r) >> PAGE_SHIFT);
+}
+
+/* The page cache's pages are never anybody's alone. */
+static bool file_sole_ref(struct mm_file *f, struct range r)
+{
+	(void)f, (void)r;
+	return false;
+}
+
+static bool add_window_locked(struct host_map *m, size_t index)
+{
+	size_t count = index + 1;
+	char **w;
+
+	if (count <= m->window_count)
+		return true;
+	w = realloc(m->windows, count * sizeof(*w));
+	if (!w)
+		return false;
+	memset(w + m->window_count, 0, (count - m->window_count) * sizeof(*w));
+	m->windows = w;
+	m->window_count = count;
+	return true;
+}
+
+static void *file_map_internal(struct mm_file *f, uint64_t off, bool write, uint64_t *len)
+{
+	struct host_map *m = map_of(f);
+	struct hostfs *fs = hostfs_of(&m->node->inode);
+	bool rw = m == m->node->map_rw;
+	size_t index = off / WINDOW_SMALL;
+	char *p = NULL;
+
+	if (write && !rw)
+		return NULL;
+	mutex_lock(&fs->lock);
+	if (m->file.host.fd >= 0 && index < 65536 && add_window_locked(m, index)) {
+		if (!m->windows[index]) {
+			p = mmap(NULL, WINDOW_SMALL, rw ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, m->file.host.fd,
+				 (off_t)(index * WINDOW_SMALL));
+			m->windows[index] = p == MAP_FAILED ? NULL : p;
+		}
+		p = m->windows[index];
+	}
+	mutex_unlock(&fs->lock);
+	if (!p)
+		return NULL;
+	*len = WINDOW_SMALL - off % WINDOW_SMALL;
+	return p + off % WINDOW_SMALL;
+}
+
+static const struct mm_file_ops file_ops = {
+	.ref = file_ref,
+	.unref = file_unref,
+	.sole_ref = file_sole_ref,
+	.map_internal = file_map_internal,
+};
+
+void host_map_windows_drop(struct host_map *m)
+{
+	for (size_t i = 0; i < m->window_count; i++)
+		if (m->windows[i])
+			munmap(m->windows[i], WINDOW_SMALL);
+	free(m->windows);
+	m->windows = NULL;
+	m->window_count = 0;
+}
+
+static struct host_map *map_new(struct host_node *n)
+{
+	struct host_map *m = calloc(1, sizeof(*m));
+
+	if (m) {
+		m->file.ops = &file_ops;
+		platform_file_init(&m->file.host, -1);
+		m->node = n;
+	}
+	return m;
+}
+
+void host_map_free(struct host_map *m)
+{
+	if (!m)
+		return;
+	host_map_windows_drop(m);
+	if (m->file.host.fd >= 0) {
+		int fd = m->file.host.fd;
+
+		platform_file_fini(&m->file.host);
+		close(fd);
+	}
+	free(m);
+}
+
+/* The cached mode maps the node's one descriptor, which must be open now. */
+static int get_cached(struct host_node *n, struct host_map **out)
+{
+	struct hostfs *fs = hostfs_of(&n->inode);
+	struct host_map *m = n->map ? NULL : map_new(n);
+	int fd;
+
+	if (!n->map && !m)
+		return -ENOMEM;
+	fd = host_fd_use(n);
+	if (fd < 0) {
+		free(m);
+		return fd;
+	}
+	mutex_lock(&fs->lock);
+	if (!n->map) {
+		n->map = m;
+		platform_file_init(&m->file.host, n->fd);
+		m = NULL;
+	}
+	*out = n->map;
+	mutex_unlock(&fs->lock);
+	free(m);
+	host_fd_drop(n);
+	return 0;
+}
+
+static int get_through(struct host_node *n, bool writable, struct host_map **out)
+{
+	struct host_map **slot = writable ? &n->map_rw : &n->map, *m;
+	struct hostfs *fs = hostfs_of(&n->inode);
+	int fd;
+
+	mutex_lock(&fs->lock);
+	*out = *slot;
+	mutex_unlock(&fs->lock);
+	if (*out)
+		return 0;
+	fd = host_open_node(n, writable ? O_RDWR : O_RDONLY);
+	if (fd < 0)
+		return fd;
+	m = map_new(n);
+	if (!m) {
+		close(fd);
+		return -ENOMEM;
+	}
+	platform_file_init(&m->file.host, fd);
+	mutex_lock(&fs->lock);
+	if (!*slot) {
+		*slot = m;
+		m = NULL;
+	}
+	*out = *slot;
+	mutex_unlock(&fs->lock);
+	host_map_free(m);
+	return 0;
+}
+
+int host_map_get(struct host_node *n, bool writable, struct host_map **out)
+{
+	return host_cached(hostfs_of(&n->inode)) ? get_cached(n, out) : get_through(n, writable, out);
+}
+
+/* --- the mappable --- */
+
+static struct host_node *mapped_node(struct mappable *m)
+{
+	return CONTAINER_OF(m, struct host_node, mappable);
+}
+
+static void map_get(struct mappable *m)
+{
+	inode_get(&mapped_node(m)->inode);
+}
+
+static void map_put(struct mappable *m)
+{
+	inode_put(&mapped_node(m)->inode);
+}
+
+static int map_add(struct mappable *m, struct mm *mm, struct range r, uint64_t off, bool writable)
+{
+	return mappings_add(&mapped_node(m)->mappings, mm, r, off, writable);
+}
+
+static void map_remove(struct mappable *m, struct mm *mm, struct range r, uint64_t off, bool writable)
+{
+	struct host_node *n = mapped_node(m);
+	struct hostfs *fs = hostfs_of(&n->inode);
+	struct path *p;
+
+	mappings_remove(&n->mappings, mm, r, off, writable);
+	if (!mappings_empty(&n->mappings))
+		return;
+	mutex_lock(&fs->lock);
+	p = n->map_path;
+	n->map_path = NULL;
+	mutex_unlock(&fs->lock);
+	if (p) {
+		path_put(p);
+		free(p);
+	}
+}
+
+static uint64_t mapped_end(struct host_node *n, struct host_map *m)
+{
+	struct stat st;
+	uint64_t size = n->attr.size;
+
+	if (!host_cached(hostfs_of(&n->inode)))
+		size = fstat(m->file.host.fd, &st) ? 0 : (uint64_t)st.st_size;
+	return (size + PAGE_SIZE - 1) & PAGE_MASK;
+}
+
+static int map_translate(struct mappable *mp, struct range required, struct range optional, int prot,
+			 struct translation out[static TRANSLATIONS_MAX], int *err)
+{
+	struct host_node *n = mapped_node(mp);
+	bool cached = host_cached(hostfs_of(&n->inode));
+	struct host_map *m;
+	struct range r;
+	uint64_t end;
+	int count = 0, fd;
+
+	*err = host_map_get(n, prot & PROT_WRITE, &m);
+	if (*err)
+		return 0;
+	/* Keeps the descriptor open until the pages are referred to. */
+	fd = cached ? host_fd_use(n) : 0;
+	if (fd < 0) {
+		*err = fd;
+		return 0;
+	}
+	end = mapped_end(n, m);
+	if (required.end > end)
+		*err = -EFAULT;
+	if (required.start < end) {
+		r = range_intersect(optional, range_make(0, end));
+		file_ref(&m->file, r);
+		out[count++] = (struct translation){ .src = r, .file = &m->file, .off = r.start,
+						     .prot = PROT_READ | PROT_EXEC | (m == n->map_rw ? PROT_WRITE : 0) };
+	}
+	if (cached)
+		host_fd_drop(n);
+	return count;
+}
+
+static int map_sync(struct mappable *m, struct range r)
+{
+	struct host_node *n = mapped_node(m);
+
+	(void)r;
+	if (!n->map_rw)
+		return 0;
+	return fdatasync(n->map_rw->file.host.fd) ? -errno : 0;
+}
+
+static void map_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino)
+{
+	struct host_node *n = mapped_node(m);
+	struct hostfs *fs = hostfs_of(&n->inode);
+	struct mount *top = vfs_root_mount();
+	struct path p = { 0 }, root = { top, top ? top->root : NULL };
+
+	*dev = n->attr.dev;
+	*ino = n->attr.ino;
+	if (size)
+		buf[0] = 0;
+	mutex_lock(&fs->lock);
+	if (n->map_path) {
+		path_get(n->map_path);
+		p = *n->map_path;
+	}
+	mutex_unlock(&fs->lock);
+	if (!p.mount)
+		return;
+	if (vfs_path_name(&p, &root, buf, size) < 0 && size)
+		buf[0] = 0;
+	path_put(&p);
+}
+
+const struct mappable_ops host_mappable_ops = {
+	.get = map_get,
+	.put = map_put,
+	.add_mapping = map_add,
+	.remove_mapping = map_remove,
+	.translate = map_translate,
+	.sync = map_sync,
+	.describe = map_describe,
+};

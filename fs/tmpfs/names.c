@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Name tables: lookup, weak and strong names, whiteouts, merged listings. See tmpfs_internal.h.
+ *
+ * All tables of one file system share fs->names. References are dropped after the lock was, since the last one takes it. */
+#include "fs/tmpfs/tmpfs_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct tmpfs_name *find(struct tmpfs_node *dir, const char *name, size_t len)
+{
+	struct tmpfs_name *e = NULL;
+
+	HASH_FIND(hh, dir->table, name, len, e);
+	return e;
+}
+
+/* A new name in the table, a whiteout as yet. NULL: no memory. */
+static struct tmpfs_name *add(struct tmpfs_node *dir, const char *name, size_t len)
+{
+	struct tmpfs_name *e = calloc(1, sizeof(*e) + len + 1);
+
+	if (!e)
+		return NULL;
+	memcpy(e->name, name, len);
+	HASH_ADD_KEYPTR(hh, dir->table, e->name, len, e);
+	if (!e->hh.tbl) {
+		free(e);
+		return NULL;
+	}
+	return e;
+}
+
+static void delete(struct tmpfs_node *dir, struct tmpfs_name *e)
+{
+	HASH_DEL(dir->table, e);
+	free(e);
+}
+
+static void forget_list(struct tmpfs_node *dir)
+{
+	dirlist_put(dir->list);
+	dir->list = NULL;
+}
+
+/* e's node if it has one that is alive, with a reference. */
+static struct tmpfs_node *get_node(struct tmpfs_name *e)
+{
+	if (!e->node)
+		return NULL;
+	if (e->strong) {
+		inode_get(&e->node->inode);
+		return e->node;
+	}
+	return ref_get_unless_zero(&e->node->inode.ref) ? e->node : NULL;
+}
+
+static void unbind_weak(struct tmpfs_name *e)
+{
+	if (e->node && !e->strong)
+		e->node->entry = NULL;
+	e->node = NULL;
+}
+
+/* --- pinning --- */
+
+/* Makes n's name strong. Returns the parent whose reference n gave up, or NULL if n was pinned already or has no name. */
+static struct tmpfs_node *pin_one_locked(struct tmpfs_node *n)
+{
+	struct tmpfs_node *parent = n->parent;
+
+	if (!n->entry)
+		return NULL;
+	inode_get(&n->inode);
+	n->entry->strong = true;
+	n->entry = NULL;
+	n->parent = NULL;
+	parent->changes++;
+	forget_list(parent);
+	return parent;
+}
+
+void tmpfs_pin(struct tmpfs_node *n)
+{
+	struct tmpfs *fs = tmpfs_of(&n->inode);
+	struct tmpfs_node *parent;
+
+	if (!fs->lower)
+		return;
+	mutex_lock(&fs->names);
+	parent = pin_one_locked(n);
+	mutex_unlock(&fs->names);
+	if (!parent)
+		return;
+	/* Pinned before the reference goes, so that it cannot die in between. */
+	tmpfs_pin(parent);
+	inode_put(&parent->inode);
+}
+
+void tmpfs_names_release(struct tmpfs_node *n)
+{
+	struct tmpfs *fs = tmpfs_of(&n->inode);
+	struct tmpfs_node *parent;
+	struct tmpfs_name *e, *tmp;
+
+	mutex_lock(&fs->names);
+	parent = n->parent;
+	if (n->entry)
+		delete(parent, n->entry);
+	mutex_unlock(&fs->names);
+	/* Nobody can reach this table any more. */
+	HASH_ITER(hh, n->table, e, tmp) {
+		struct tmpfs_node *child = e->strong ? e->node : NULL;
+
+		delete(n, e);
+		if (child)
+			inode_put(&child->inode);
+	}
+	dirlist_put(n->list);
+	if (parent)
+		inode_put(&parent->inode);
+}
+
+/* --- lookup --- */
+
+static int lookup_lower(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node **out)
+{
+	struct inode *lower = dir->lower, *child = NULL;
+	int r;
+
+	mutex_lock(&lower->lock);
+	r = lower->ops->lookup(lower, name, len, &child);
+	mutex_unlock(&lower->lock);
+	if (r)
+		return r;
+	r = tmpfs_node_over(tmpfs_of(&dir->inode), child, out);
+	if (r)
+		inode_put(child);
+	return r;
+}
+
+static int bind_weak(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *n)
+{
+	struct tmpfs *fs = tmpfs_of(&dir->inode);
+	struct tmpfs_name *e;
+
+	mutex_lock(&fs->names);
+	e = find(dir, name, len);
+	if (e)
+		unbind_weak(e);
+	else
+		e = add(dir, name, len);
+	if (e) {
+		e->node = n;
+		e->covers = true;
+		n->entry = e;
+		n->parent = dir;
+		inode_get(&dir->inode);
+	}
+	mutex_unlock(&fs->names);
+	return e ? 0 : -ENOMEM;
+}
+
+int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
+{
+	struct tmpfs_node *d = node_of(dir), *n = NULL;
+	struct tmpfs *fs = tmpfs_of(dir);
+	struct tmpfs_name *e;
+	bool whiteout;
+	int r;
+
+	mutex_lock(&fs->names);
+	e = find(d, name, len);
+	whiteout = e && !e->node;
+	if (e)
+		n = get_node(e);
+	mutex_unlock(&fs->names);
+	if (n) {
+		*out = &n->inode;
+		return 0;
+	}
+	if (whiteout || !d->lower)
+		return -ENOENT;
+	r = lookup_lower(d, name, len, &n);
+	if (r)
+		return r;
+	r = bind_weak(d, name, len, n);
+	if (r) {
+		inode_put(&n->inode);
+		return r;
+	}
+	*out = &n->inode;
+	return 0;
+}
+
+/* --- changes --- */
+
+int tmpfs_name_put(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *child)
+{
+	struct tmpfs *fs = tmpfs_of(&dir->inode);
+	struct tmpfs_node *old = NULL;
+	struct tmpfs_name *e;
+
+	tmpfs_pin(dir);
+	mutex_lock(&fs->names);
+	e = find(dir, name, len);
+	if (e) {
+		if (e->strong)
+			old = e->node;
+		else if (e->node)
+			dir->changes++;
+		unbind_weak(e);
+	} else {
+		e = add(dir, name, len);
+		if (e)
+			dir->changes++;
+	}
+	if (e) {
+		inode_get(&child->inode);
+		e->node = child;
+		e->strong = true;
+		forget_list(dir);
+	}
+	mutex_unlock(&fs->names);
+	if (old)
+		inode_put(&old->inode);
+	return e ? 0 : -ENOMEM;
+}
+
+void tmpfs_name_remove(struct tmpfs_node *dir, const char *name, size_t len)
+{
+	struct tmpfs *fs = tmpfs_of(&dir->inode);
+	struct tmpfs_node *old = NULL;
+	struct tmpfs_name *e;
+
+	mutex_lock(&fs->names);
+	e = find(dir, name, len);
+	if (e) {
+		if (e->strong)
+			old = e->node;
+		else
+			dir->changes++;
+		unbind_weak(e);
+		e->strong = false;
+		if (!e->covers) {
+			delete(dir, e);
+			dir->changes--;
+		}
+		forget_list(dir);
+	}
+	mutex_unlock(&fs->names);
+	if (old)
+		inode_put(&old->inode);
+}
+
+int tmpfs_names_swap(struct tmpfs_node *d1, const char *n1, size_t l1, struct tmpfs_node *d2, const char *n2, size_t l2)
+{
+	struct tmpfs *fs = tmpfs_of(&d1->inode);
+	struct tmpfs_name *e1, *e2;
+	int r = -ENOENT;
+
+	mutex_lock(&fs->names);
+	e1 = find(d1, n1, l1);
+	e2 = find(d2, n2, l2);
+	if (e1 && e2 && e1->strong && e2->strong) {
+		struct tmpfs_node *n = e1->node;
+
+		e1->node = e2->node;
+		e2->node = n;
+		forget_list(d1);
+		forget_list(d2);
+		r = 0;
+	}
+	mutex_unlock(&fs->names);
+	return r;
+}
+
+/* --- listing --- */
+
+static int lower_list(struct tmpfs_node *dir, struct dirlist **out)
+{
+	int r;
+
+	*out = NULL;
+	if (!dir->lower || !dir->lower->ops->list)
+		return 0;
+	mutex_lock(&dir->lower->lock);
+	r = dir->lower->ops->list(dir->lower, out);
+	mutex_unlock(&dir->lower->lock);
+	return r;
+}
+
+static void add_node(struct dirlist *l, const struct tmpfs_name *e, size_t len)
+{
+	dirlist_add(l, e->name, len, e->node->inode.ino, (unsigned char)IFTODT(e->node->inode.type));
+}
+
+/* Lower names in their order, unless hidden or replaced, then what has been added in the order it was. */
+static void merge_locked(struct tmpfs_node *dir, const struct dirlist *lower, struct dirlist *l)
+{
+	struct tmpfs_name *e, *tmp;
+
+	for (size_t i = 0; lower && i < lower->count; i++) {
+		struct dirlist_entry le = dirlist_at(lower, i);
+
+		e = find(dir, le.name, le.len);
+		if (!e || (e->node && !e->strong))
+			dirlist_add(l, le.name, le.len, le.ino, le.type);
+		else if (e->node)
+			add_node(l, e, le.len);
+	}
+	HASH_ITER(hh, dir->table, e, tmp)
+		if (e->node && !e->covers)
+			add_node(l, e, e->hh.keylen);
+}
+
+int tmpfs_list(struct inode *i, struct dirlist **out)
+{
+	struct tmpfs_node *dir = node_of(i);
+	struct tmpfs *fs = tmpfs_of(i);
+	struct dirlist *lower, *l = NULL;
+	bool unchanged;
+	int r;
+
+	mutex_lock(&fs->names);
+	if (dir->list) {
+		l = dir->list;
+		dirlist_get(l);
+	}
+	unchanged = dir->lower && !dir->changes;
+	mutex_unlock(&fs->names);
+	if (l) {
+		*out = l;
+		return 0;
+	}
+	r = lower_list(dir, &lower);
+	if (r)
+		return r;
+	if (unchanged && lower) {
+		*out = lower;
+		return 0;
+	}
+	l = dirlist_new();
+	if (!l) {
+		dirlist_put(lower);
+		return -ENOMEM;
+	}
+	mutex_lock(&fs->names);
+	merge_locked(dir, lower, l);
+	if (!l->failed && !dir->list) {
+		dirlist_get(l);
+		dir->list = l;
+	}
+	mutex_unlock(&fs->names);
+	dirlist_put(lower);
+	if (l->failed) {
+		dirlist_put(l);
+		return -ENOMEM;
+	}
+	*out = l;
+	return 0;
+}
+
+bool tmpfs_dir_empty(struct tmpfs_node *dir, int *err)
+{
+	struct tmpfs *fs = tmpfs_of(&dir->inode);
+	struct tmpfs_name *e, *tmp;
+	struct dirlist *lower = NULL;
+	bool empty = true;
+
+	*err = dir->lower ? lower_list(dir, &lower) : 0;
+	if (*err)
+		return false;
+	mutex_lock(&fs->names);
+	HASH_ITER(hh, dir->table, e, tmp)
+		empty = empty && !e->node;
+	for (size_t i = 0; empty && lower && i < lower->count; i++) {
+		struct dirlist_entry le = dirlist_at(lower, i);
+
+		empty = find(dir, le.name, le.len) != NULL;
+	}
+	mutex_unlock(&fs->names);
+	dirlist_put(lower);
+	return empty;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory file system, which is also the upper half of overlays.
+ *
+ * Theory of operation. Every file is a node. A directory has a table of names. A name leads to a node, or says that the
+ * name does not exist (a whiteout). A node may have a *lower* inode, of another file system that is never changed:
+ * - a directory with a lower one shows, besides its table, the lower names that the table does not mention. Looking such a name up
+ *   makes a node with that lower inode, and a *weak* name for it: one that holds no reference, so that a node nobody uses
+ *   and that was never changed goes away again and costs nothing;
+ * - a regular file with a lower one reads and maps the lower one's bytes until it is first written to, when it copies them (copy-up);
+ * - attributes are copied when the node is made.
+ * The first change to a node *pins* it: its name becomes strong (holds a reference), and so do those of all its ancestors, so the
+ * change cannot be lost. Because upper and lower are one inode object, descriptors, locks and mappings see one file before
+ * and after copy-up, and a renamed directory takes its lower half along.
+ * A plain tmpfs has no lower inodes; all its names are strong.
+ *
+ * Locks, in this order:
+ *   inode.lock  VFS: held over all operations on names of a directory; taken by writes to a file (atomic writes, O_APPEND)
+ *   fs->names   all name tables, and the pin state; short
+ *   node->data  attributes, pages, lower data; taken under the mm locks by translate, so no guest memory is touched under it
+ * Bytes are copied without a lock: `ios` counts copies in flight, and pages that are dropped meanwhile are freed by the last.
+ */
+#ifndef FS_TMPFS_INTERNAL_H
+#define FS_TMPFS_INTERNAL_H
+
+#include "fs/dirlist.h"
+#include "fs/vfs.h"
+#include "mm/guest.h"
+#include "mm/mappable.h"
+#include "mm/memfile.h"
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+struct tmpfs {
+	struct filesystem base;
+	struct memfile *mf; /* borrowed */
+	uint64_t limit; /* pages; 0: none */
+	_Atomic uint64_t pages;
+	_Atomic uint64_t nodes;
+	_Atomic uint64_t next_ino;
+	struct mutex names;
+	struct filesystem *lower; /* one reference, or NULL */
+};
+
+struct tmpfs_node;
+
+struct tmpfs_name {
+	UT_hash_handle hh;
+	struct tmpfs_node *node; /* NULL: a whiteout */
+	bool strong; /* holds a reference on node */
+	bool covers; /* the lower directory has this name: removal leaves a whiteout */
+	char name[];
+};
+
+/* A regular file's bytes. */
+struct tmpfs_data {
+	struct segset pages; /* file offset -> uint64_t offset in the memory file */
+	uint64_t page_count;
+	int ios; /* copies in flight */
+	struct tmpfs_freed *freed; /* ranges to drop when ios is 0 */
+	int seals; /* F_SEAL_*; memfds */
+	struct mappings mappings; /* its own lock */
+	struct mappable mappable;
+	struct tmpfs_node *node;
+	struct file *lower; /* opened lower file; NULL after copy-up */
+	struct mappable *lower_map; /* one reference; NULL until first mapped */
+	struct path *map_path; /* a name for /proc/PID/maps, while mapped */
+};
+
+struct tmpfs_freed {
+	struct tmpfs_freed *next;
+	struct range range;
+};
+
+struct tmpfs_xattr {
+	struct tmpfs_xattr *next;
+	size_t size;
+	char *value; /* follows the name */
+	char name[];
+};
+
+struct tmpfs_node {
+	struct inode inode;
+	struct mutex data;
+	struct attr attr; /* data */
+	struct inode *lower; /* immutable; one reference or NULL */
+	_Atomic bool copied_up; /* a regular file's bytes are its own now; data */
+	/* (names) */
+	struct tmpfs_name *table;
+	unsigned changes; /* strong names and whiteouts in the table */
+	struct tmpfs_name *entry; /* the weak name that leads here, or NULL */
+	struct tmpfs_node *parent; /* one reference while `entry` is weak, else NULL */
+	struct dirlist *list; /* names: cached snapshot of a changed directory */
+	/* (data) */
+	struct tmpfs_data *reg;
+	char *target; /* immutable: symlink */
+	struct tmpfs_xattr *xattrs;
+};
+
+static inline struct tmpfs *tmpfs_of(const struct inode *i)
+{
+	return CONTAINER_OF(i->fs, struct tmpfs, base);
+}
+
+static inline struct tmpfs_node *node_of(struct inode *i)
+{
+	return CONTAINER_OF(i, struct tmpfs_node, inode);
+}
+
+extern const struct inode_ops tmpfs_inode_ops;
+extern const struct file_ops tmpfs_file_ops;
+
+/* --- tmpfs.c --- */
+int tmpfs_create(struct memfile *mf, struct filesystem *lower, uint64_t size_limit, uint32_t root_mode, const char *type,
+		 struct filesystem **out) MUST_CHECK;
+
+/* --- node.c --- */
+int tmpfs_node_new(struct tmpfs *fs, uint32_t mode, uid_t uid, gid_t gid, dev_t rdev, struct tmpfs_node **out) MUST_CHECK;
+/* A node over a lower inode, whose reference it takes over. */
+int tmpfs_node_over(struct tmpfs *fs, struct inode *lower, struct tmpfs_node **out) MUST_CHECK;
+struct timespec tmpfs_now(void);
+/* Sets mtime and ctime. */
+void tmpfs_touch(struct tmpfs_node *n);
+void tmpfs_set_nlink(struct tmpfs_node *n, int change);
+
+/* --- names.c --- */
+int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct inode **out);
+int tmpfs_list(struct inode *dir, struct dirlist **out);
+/* From now on n and its ancestors stay. */
+void tmpfs_pin(struct tmpfs_node *n);
+void tmpfs_names_release(struct tmpfs_node *n);
+int tmpfs_name_put(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *child) MUST_CHECK;
+void tmpfs_name_remove(struct tmpfs_node *dir, const char *name, size_t len);
+int tmpfs_name_reserve(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_name **out) MUST_CHECK;
+int tmpfs_names_swap(struct tmpfs_node *d1, const char *n1, size_t l1, struct tmpfs_node *d2, const char *n2, size_t l2) MUST_CHECK;
+bool tmpfs_dir_empty(struct tmpfs_node *dir, int *err);
+
+/* --- data.c --- */
+/* The node's data, made at first use. */
+int tmpfs_data_get(struct tmpfs_node *n, struct tmpfs_data **out) MUST_CHECK;
+void tmpfs_data_free(struct tmpfs_node *n);
+int tmpfs_data_truncate(struct tmpfs_node *n, uint64_t size) MUST_CHECK;
+int tmpfs_data_punch(struct tmpfs_node *n, uint64_t start, uint64_t end) MUST_CHECK;
+int tmpfs_data_allocate(struct tmpfs_node *n, uint64_t start, uint64_t end) MUST_CHECK;
+/* Pages for [pos, pos+len) as far as they are contiguous: a pointer to pos and how many bytes. data held. alloc: fill holes; without it
+ * a hole gives NULL with its length. */
+int tmpfs_data_window_locked(struct tmpfs_node *n, uint64_t pos, uint64_t len, bool alloc, char **ptr, uint64_t *got) MUST_CHECK;
+int tmpfs_data_fill_locked(struct tmpfs_node *n, struct range want, struct range max, struct seg *out) MUST_CHECK;
+void tmpfs_io_begin_locked(struct tmpfs_data *d);
+void tmpfs_io_end_locked(struct tmpfs_node *n, struct tmpfs_freed **out);
+void tmpfs_free_ranges(struct tmpfs *fs, struct tmpfs_freed *list);
+
+/* --- fs/overlay/copyup.c --- */
+/* After this the bytes are the node's own. inode.lock held. keep: how many bytes of the lower file are still wanted. */
+int tmpfs_copy_up(struct tmpfs_node *n, uint64_t keep) MUST_CHECK;
+/* Opens the lower file, if n has one and its bytes are not copied. */
+int tmpfs_lower_open(struct tmpfs_node *n) MUST_CHECK;
+
+/* --- map.c --- */
+extern const struct mappable_ops tmpfs_mappable_ops;
+int tmpfs_mappable(struct file *f, int prot, int flags, struct mappable **out);
+
+/* --- xattr.c --- */
+ssize_t tmpfs_getxattr(struct inode *i, const char *name, void *buf, size_t size);
+int tmpfs_setxattr(struct inode *i, const char *name, const void *buf, size_t size, int flags);
+ssize_t tmpfs_listxattr(struct inode *i, char *buf, size_t size);
+int tmpfs_removexattr(struct inode *i, const char *name);
+void tmpfs_xattrs_free(struct tmpfs_node *n);
+
+#endif
