@@ -80,7 +80,7 @@ static struct task *choose(struct thread_group *tg, struct task *preferred, int 
 			return t;
 	/* All are busy with other signals: the first that does not block it will come to it after those. */
 	TAILQ_FOREACH(t, &tg->tasks, tg_link)
-		if (!t->dead && !(t->blocked & sig_bit(sig)))
+		if (!t->dead && !t->stopped && !(t->blocked & sig_bit(sig)))
 			return t;
 	return NULL;
 }

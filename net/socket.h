@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sockets: what the families have in common.
+ *
+ * Theory of operation. A socket is reference counted apart from its open file: its file holds one reference, connections and queues hold
+ * others, so that a wait queue that somebody notifies is never gone. close() is told once, when the file is released. The operations
+ * below never block; socket_file.c and the system calls wait on the socket's queue and try again, as for all files.
+ *
+ * Locks, outermost first: a family's name table, socket.lock, the lock of a connection or message queue, wait queues. Two
+ * sockets are never locked together.
+ */
+#ifndef NET_SOCKET_H
+#define NET_SOCKET_H
+
+#include "fs/file.h"
+#include "kernel/cred.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct socket;
+struct rights;
+
+union sock_addr {
+	struct sockaddr sa;
+	struct sockaddr_storage storage;
+	struct sockaddr_un un;
+};
+
+/* One sendmsg or recvmsg, in sentry memory but for the data. */
+struct sock_msg {
+	struct io *io;
+	int flags; /* MSG_* as asked; MSG_DONTWAIT is the caller's business */
+	bool addr_given; /* send: addr is the destination */
+	union sock_addr addr; /* send: destination; recv: source */
+	socklen_t addr_len; /* recv: 0 when there is none */
+	struct rights *rights; /* send: taken over on success; recv: given */
+	struct ucred cred; /* send: the sender's; recv: of whoever sent */
+	bool has_cred; /* recv */
+	int out_flags; /* recv: MSG_TRUNC, MSG_EOR, ... */
+	size_t full_len; /* recv: the datagram's real length, if out_flags has MSG_TRUNC */
+	struct socket *blocked_on; /* send, -EAGAIN: a reference on the receiver whose `room` queue will tell; the caller drops it */
+};
+
+struct sock_ops {
+	const char *name;
+	int (*bind)(struct socket *s, struct task *t, const union sock_addr *a, socklen_t len);
+	int (*listen)(struct socket *s, int backlog);
+	/* -EAGAIN: try again when the socket is notified; -EINPROGRESS: answered later through SO_ERROR (TCP, nonblock). */
+	int (*connect)(struct socket *s, struct task *t, const union sock_addr *a, socklen_t len, bool nonblock);
+	int (*accept)(struct socket *s, struct socket **out); /* a reference to a socket without a file */
+	int (*getname)(struct socket *s, bool peer, union sock_addr *a, socklen_t *len);
+	ssize_t (*send)(struct socket *s, struct sock_msg *m);
+	ssize_t (*recv)(struct socket *s, struct sock_msg *m);
+	int (*shutdown)(struct socket *s, int how);
+	uint32_t (*poll)(struct socket *s);
+	/* Options of the family's own levels; generic ones are done. -ENOPROTOOPT. */
+	int (*setsockopt)(struct socket *s, int level, int name, const void *value, socklen_t len);
+	int (*getsockopt)(struct socket *s, int level, int name, void *value, socklen_t *len);
+	int64_t (*ioctl)(struct socket *s, struct task *t, unsigned cmd, uint64_t arg); /* -ENOTTY */
+	void (*close)(struct socket *s); /* the file is gone */
+	void (*destroy)(struct socket *s); /* the last reference is gone: frees it */
+};
+
+struct sock_options {
+	_Atomic int sndbuf, rcvbuf, rcvlowat, priority, mark;
+	_Atomic bool reuseaddr, reuseport, keepalive, broadcast, dontroute, oobinline, passcred, passsec, timestamp, linger_on;
+	_Atomic int linger;
+	_Atomic int64_t rcvtimeo, sndtimeo; /* ns; 0 for ever */
+};
+
+struct socket {
+	struct ref ref;
+	const struct sock_ops *ops; /* immutable, as the next three */
+	int domain, type, protocol;
+	struct mutex lock;
+	struct waitq waitq;
+	struct waitq room; /* of a receiver of datagrams: notified when its queue has room again */
+	struct sock_options opt;
+	_Atomic int error; /* SO_ERROR: positive errno */
+	_Atomic bool listening;
+	_Atomic(struct file *) file; /* borrowed; NULL before accept and after close */
+	struct ucred peer; /* SO_PEERCRED; lock */
+};
+
+void socket_init(struct socket *s, const struct sock_ops *ops, int domain, int type, int protocol);
+/* Frees what socket_init() made; for ops->destroy. */
+void socket_fini(struct socket *s);
+void socket_get(struct socket *s);
+void socket_put(struct socket *s);
+/* The socket behind f, or NULL. */
+struct socket *socket_of(const struct file *f);
+/* An open file for s. Takes over the reference on success. flags: SOCK_NONBLOCK. */
+int socket_file_new(struct socket *s, int flags, struct file **out) MUST_CHECK;
+/* Takes the pending error: 0 or negative errno. */
+int socket_take_error(struct socket *s);
+/* What the calling task sends as its credentials. */
+struct ucred socket_cred(struct task *t);
+
+/* socket(2) and socketpair(2): type without SOCK_NONBLOCK and SOCK_CLOEXEC. One reference each. */
+int socket_create(struct task *t, int domain, int type, int protocol, struct socket **out) MUST_CHECK;
+int socket_create_pair(struct task *t, int domain, int type, int protocol, struct socket *out[2]) MUST_CHECK;
+int unix_create(struct task *t, int type, int protocol, struct socket **out) MUST_CHECK;
+int unix_create_pair(struct task *t, int type, int protocol, struct socket *out[2]) MUST_CHECK;
+int inet_create(struct task *t, int domain, int type, int protocol, struct socket **out) MUST_CHECK;
+
+/* The blocking calls. Return as sendmsg(2) and recvmsg(2), restart codes included. */
+ssize_t socket_send(struct task *t, struct file *f, struct sock_msg *m) MUST_CHECK;
+ssize_t socket_recv(struct task *t, struct file *f, struct sock_msg *m) MUST_CHECK;
+int socket_connect(struct task *t, struct file *f, const union sock_addr *a, socklen_t len) MUST_CHECK;
+int socket_accept(struct task *t, struct file *f, struct socket **out) MUST_CHECK;
+
+/* SOL_SOCKET options, then the family's. value is sentry memory; *len in and out. */
+enum { SOCKOPT_MAX = 256 };
+int socket_setsockopt(struct socket *s, struct task *t, int level, int name, const void *value, socklen_t len) MUST_CHECK;
+int socket_getsockopt(struct socket *s, int level, int name, void *value, socklen_t *len) MUST_CHECK;
+
+/* --- SCM_RIGHTS: open files in flight (rights.c) --- */
+
+enum { RIGHTS_MAX = 253 };
+struct rights {
+	int count;
+	struct file *files[];
+};
+/* References on the descriptors of t: -EBADF, -ETOOMANYREFS, -EINVAL, -ENOMEM. In flight until it is received or freed. */
+int rights_new(struct task *t, const int *fds, int count, struct rights **out) MUST_CHECK;
+/* A second one with the same files, for MSG_PEEK. NULL: no memory. */
+struct rights *rights_dup(const struct rights *r);
+/* Drops the files; never recursive, however deep sockets hold sockets. r may be NULL. No lock may be held. */
+void rights_free(struct rights *r);
+
+/* --- families' traffic, for /proc/net --- */
+void socket_dump_unix(void (*line)(void *arg, const char *text), void *arg);
+void socket_dump_inet(int domain, int type, void (*line)(void *arg, const char *text), void *arg);
+
+#endif

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Streams of bytes between two sockets.
+ *
+ * Theory of operation. A pair has two directions; direction i is what side i reads: a ring of bytes and, only while something
+ * besides bytes is under way, a list of segments that says which bytes carry which ancillary data. A read stops before
+ * a segment with ancillary data of its own and hands over that of the segment it starts in, as unix(7) says.
+ *
+ * Ends. A direction ends for its reader when the writer shut it down or closed, after the bytes in it were read. Closing a
+ * side with unread bytes resets the other. Writing to a closed side fails with EPIPE at once on unix sockets; on TCP the first write after
+ * the close is still taken, as it would have been sent, and is answered by a reset.
+ *
+ * A writer is told of room when half of the capacity is free, so that bulk moves in large pieces.
+ *
+ * A pair has a reference from each side's socket, and references both sockets until it dies; closing drops the first
+ * kind, so there is no cycle left.
+ */
+#include "net/stream.h"
+
+#include "fs/ring.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+struct segment {
+	TAILQ_ENTRY(segment) link;
+	size_t len;
+	struct rights *rights;
+	struct ucred cred;
+	bool has_cred;
+};
+
+TAILQ_HEAD(segments, segment);
+
+struct direction {
+	struct ring ring;
+	struct segments segments; /* empty: all bytes are plain */
+	bool writer_done; /* shut down for writing, or closed */
+	bool reader_done; /* shut down for reading, or closed */
+	bool reader_closed;
+	bool reset_sent; /* TCP: something was written after the close */
+};
+
+struct stream_pair {
+	struct ref ref;
+	enum stream_kind kind;
+	uint32_t capacity;
+	struct mutex lock;
+	struct direction dir[2]; /* lock */
+	struct socket *sock[2]; /* immutable */
+};
+
+int stream_pair_new(enum stream_kind kind, struct socket *a, struct socket *b, uint32_t capacity, struct stream_pair **out)
+{
+	struct stream_pair *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	ref_init(&p->ref);
+	mutex_init(&p->lock);
+	p->kind = kind;
+	p->capacity = capacity;
+	TAILQ_INIT(&p->dir[0].segments);
+	TAILQ_INIT(&p->dir[1].segments);
+	socket_get(a);
+	socket_get(b);
+	p->sock[0] = a;
+	p->sock[1] = b;
+	*out = p;
+	return 0;
+}
+
+void stream_pair_get(struct stream_pair *p)
+{
+	ref_get(&p->ref);
+}
+
+static void segments_free(struct segments *list)
+{
+	struct segment *s;
+
+	while ((s = TAILQ_FIRST(list))) {
+		TAILQ_REMOVE(list, s, link);
+		rights_free(s->rights);
+		free(s);
+	}
+}
+
+void stream_pair_put(struct stream_pair *p)
+{
+	if (!ref_put(&p->ref))
+		return;
+	for (int i = 0; i < 2; i++) {
+		segments_free(&p->dir[i].segments);
+		ring_free(&p->dir[i].ring);
+		socket_put(p->sock[i]);
+	}
+	mutex_destroy(&p->lock);
+	free(p);
+}
+
+struct socket *stream_peer(struct stream_pair *p, int side)
+{
+	return p->sock[!side];
+}
+
+static void tell(struct stream_pair *p, int side, uint32_t events)
+{
+	waitq_notify(&p->sock[side]->waitq, events);
+}
+
+/* --- segments --- */
+
+static struct segment *segment_append(struct direction *d, size_t len)
+{
+	struct segment *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->len = len;
+	TAILQ_INSERT_TAIL(&d->segments, s, link);
+	return s;
+}
+
+static bool same_cred(const struct ucred *a, const struct ucred *b)
+{
+	return a->pid == b->pid && a->uid == b->uid && a->gid == b->gid;
+}
+
+static bool wants_cred(const struct stream_pair *p, int reader)
+{
+	return p->kind == STREAM_UNIX && (p->sock[0]->opt.passcred || p->sock[1]->opt.passcred) && reader >= 0;
+}
+
+/* Bytes are about to be appended that carry what m says: makes the segment that will hold them, or returns the one they join, or NULL
+ * with *err 0 when they are plain among plain. */
+static struct segment *segment_for(struct stream_pair *p, struct direction *d, const struct sock_msg *m, int *err)
+{
+	bool cred = wants_cred(p, 0);
+	struct segment *last = TAILQ_LAST(&d->segments, segments);
+
+	*err = 0;
+	if (!m->rights && !cred) {
+		if (!last || (!last->rights && !last->has_cred))
+			return last;
+	} else if (!m->rights && last && !last->rights && last->has_cred && same_cred(&last->cred, &m->cred)) {
+		return last;
+	}
+	if (!last && d->ring.len && !segment_append(d, d->ring.len)) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	last = segment_append(d, 0);
+	if (!last) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	last->has_cred = cred;
+	last->cred = m->cred;
+	return last;
+}
+
+static void segment_drop_empty(struct direction *d, struct segment *s)
+{
+	if (s && !s->len) {
+		TAILQ_REMOVE(&d->segments, s, link);
+		free(s);
+	}
+}
+
+/* --- writing --- */
+
+static bool is_writable(const struct stream_pair *p, const struct direction *d)
+{
+	return d->ring.len <= p->capacity / 2;
+}
+
+static int send_check(struct stream_pair *p, int side, struct direction *d)
+{
+	/* p->dir[!side] is what the other side reads. */
+	if (d->writer_done)
+		return -EPIPE;
+	if (!d->reader_done)
+		return 0;
+	if (p->kind == STREAM_UNIX)
+		return -EPIPE;
+	if (!d->reader_closed)
+		return 0; /* the other side reads no more, but TCP does not tell */
+	if (d->reset_sent)
+		return -EPIPE;
+	d->reset_sent = true;
+	p->dir[side].writer_done = true;
+	return 1;
+}
+
+static ssize_t send_locked(struct stream_pair *p, struct direction *d, struct sock_msg *m)
+{
+	size_t n = MIN(m->io->left, p->capacity - d->ring.len);
+	struct segment *s;
+	ssize_t r;
+	int err;
+
+	if (!n)
+		return -EAGAIN;
+	s = segment_for(p, d, m, &err);
+	if (err)
+		return err;
+	r = ring_copy_in(&d->ring, m->io, n, p->capacity);
+	if (r <= 0) {
+		segment_drop_empty(d, s);
+		return r;
+	}
+	if (s) {
+		s->len += (size_t)r;
+		if (m->rights) {
+			s->rights = m->rights;
+			m->rights = NULL;
+		}
+	}
+	return r;
+}
+
+ssize_t stream_send(struct stream_pair *p, int side, struct sock_msg *m)
+{
+	struct direction *d = &p->dir[!side];
+	ssize_t r;
+	size_t all = m->io->left;
+
+	mutex_lock(&p->lock);
+	r = send_check(p, side, d);
+	if (!r && all)
+		r = d->reader_done ? (ssize_t)all : send_locked(p, d, m);
+	else if (r > 0)
+		r = (ssize_t)all;
+	mutex_unlock(&p->lock);
+	if (r == (ssize_t)all && m->io->left)
+		io_advance(m->io, m->io->left); /* sent to nobody */
+	if (r > 0)
+		tell(p, !side, POLLIN | POLLRDNORM);
+	return r;
+}
+
+/* --- reading --- */
+
+/* Copies bytes of one segment (or plain ones) from `skip` on; consumes them unless peeking. */
+static ssize_t take_bytes(struct direction *d, struct sock_msg *m, size_t skip, size_t n)
+{
+	ssize_t r;
+
+	if (m->flags & MSG_TRUNC) { /* tcp(7): discard */
+		io_advance(m->io, n);
+		r = (ssize_t)n;
+	} else {
+		r = ring_copy_out(&d->ring, m->io, skip, n);
+	}
+	if (r > 0 && !(m->flags & MSG_PEEK))
+		ring_consume(&d->ring, (size_t)r);
+	return r;
+}
+
+/* The ancillary data of s goes to the reader with its first byte. */
+static void take_ancillary(struct segment *s, struct sock_msg *m)
+{
+	if (s->has_cred) {
+		m->cred = s->cred;
+		m->has_cred = true;
+	}
+	if (!s->rights)
+		return;
+	if (m->flags & MSG_PEEK) {
+		m->rights = rights_dup(s->rights);
+	} else {
+		m->rights = s->rights;
+		s->rights = NULL;
+	}
+}
+
+static bool joins(const struct segment *first, const struct segment *next, const struct sock_msg *m)
+{
+	if (next->rights || (first->rights && (m->flags & MSG_PEEK)) || m->rights)
+		return false;
+	return first->has_cred == next->has_cred && (!first->has_cred || same_cred(&first->cred, &next->cred));
+}
+
+static ssize_t recv_segments(struct direction *d, struct sock_msg *m)
+{
+	struct segment *s = TAILQ_FIRST(&d->segments), *next;
+	size_t skip = 0;
+	ssize_t total = 0, r;
+
+	take_ancillary(s, m);
+	for (;;) {
+		size_t n = MIN(s->len, m->io->left);
+
+		r = take_bytes(d, m, skip, n);
+		if (r <= 0)
+			break;
+		total += r;
+		next = TAILQ_NEXT(s, link);
+		if (m->flags & MSG_PEEK) {
+			skip += (size_t)r;
+		} else {
+			s->len -= (size_t)r;
+			if (s->len)
+				break;
+			if (next && !joins(s, next, m))
+				next = NULL;
+			TAILQ_REMOVE(&d->segments, s, link);
+			free(s);
+			if (!next || !m->io->left)
+				break;
+			s = next;
+			continue;
+		}
+		if ((size_t)r < n || !next || !m->io->left || !joins(s, next, m))
+			break;
+		s = next;
+	}
+	return total ? total : r;
+}
+
+static ssize_t recv_locked(struct stream_pair *p, int side, struct direction *d, struct sock_msg *m)
+{
+	int err;
+
+	if (!d->ring.len) {
+		err = socket_take_error(p->sock[side]);
+		if (err)
+			return err;
+		return d->writer_done || d->reader_done ? 0 : -EAGAIN;
+	}
+	if (!m->io->left)
+		return 0;
+	if (!TAILQ_EMPTY(&d->segments))
+		return recv_segments(d, m);
+	return take_bytes(d, m, 0, MIN(d->ring.len, m->io->left));
+}
+
+ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m)
+{
+	struct direction *d = &p->dir[side];
+	bool was_writable, wake;
+	ssize_t r;
+
+	mutex_lock(&p->lock);
+	was_writable = is_writable(p, d);
+	r = recv_locked(p, side, d, m);
+	wake = !was_writable && is_writable(p, d);
+	mutex_unlock(&p->lock);
+	if (wake)
+		tell(p, !side, POLLOUT | POLLWRNORM);
+	return r;
+}
+
+/* --- ends --- */
+
+int stream_shutdown(struct stream_pair *p, int side, int how)
+{
+	mutex_lock(&p->lock);
+	if (how == SHUT_RD || how == SHUT_RDWR) {
+		p->dir[side].reader_done = true;
+		/* A unix peer learns that nobody reads: its sending side is shut too. */
+		if (p->kind == STREAM_UNIX)
+			p->dir[side].writer_done = true;
+	}
+	if (how == SHUT_WR || how == SHUT_RDWR) {
+		p->dir[!side].writer_done = true;
+		if (p->kind == STREAM_UNIX)
+			p->dir[!side].reader_done |= false;
+	}
+	mutex_unlock(&p->lock);
+	tell(p, side, POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM);
+	tell(p, !side, POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM);
+	return 0;
+}
+
+void stream_close(struct stream_pair *p, int side, bool reset)
+{
+	struct direction *in = &p->dir[side], *out = &p->dir[!side];
+	struct segments dropped = TAILQ_HEAD_INITIALIZER(dropped);
+
+	mutex_lock(&p->lock);
+	if (in->ring.len || reset) {
+		/* Data that nobody will read: the writer must not believe it arrived. */
+		if (!(p->kind == STREAM_TCP && in->reader_closed))
+			atomic_store(&p->sock[!side]->error, ECONNRESET);
+		in->reset_sent = true;
+		in->writer_done = true;
+	}
+	in->reader_done = in->reader_closed = true;
+	out->writer_done = true;
+	TAILQ_CONCAT(&dropped, &in->segments, link);
+	ring_free(&in->ring);
+	mutex_unlock(&p->lock);
+	segments_free(&dropped);
+	tell(p, !side, POLLIN | POLLOUT | POLLHUP | POLLERR | POLLRDHUP | POLLRDNORM);
+}
+
+uint32_t stream_poll(struct stream_pair *p, int side)
+{
+	struct direction *in = &p->dir[side], *out = &p->dir[!side];
+	bool read_end, write_end;
+	uint32_t m = 0;
+
+	mutex_lock(&p->lock);
+	read_end = in->writer_done || in->reader_done;
+	write_end = out->writer_done || (out->reader_closed && (p->kind == STREAM_UNIX || out->reset_sent)) ||
+		    (p->kind == STREAM_UNIX && out->reader_done);
+	if (in->ring.len >= (uint32_t)MAX(atomic_load(&p->sock[side]->opt.rcvlowat), 1))
+		m |= POLLIN | POLLRDNORM;
+	if (read_end)
+		m |= POLLIN | POLLRDNORM | POLLRDHUP;
+	if (read_end && write_end)
+		m |= POLLHUP;
+	if (is_writable(p, out) || write_end)
+		m |= POLLOUT | POLLWRNORM | POLLWRBAND;
+	mutex_unlock(&p->lock);
+	if (atomic_load(&p->sock[side]->error))
+		m |= POLLERR | POLLIN | POLLOUT;
+	return m;
+}
+
+size_t stream_readable(struct stream_pair *p, int side)
+{
+	size_t n;
+
+	mutex_lock(&p->lock);
+	n = p->dir[side].ring.len;
+	mutex_unlock(&p->lock);
+	return n;
+}
+
+size_t stream_unread(struct stream_pair *p, int side)
+{
+	return stream_readable(p, !side);
+}
+
+void stream_each_rights(struct stream_pair *p, int side, void (*fn)(struct rights *r, void *arg), void *arg)
+{
+	struct segment *s;
+
+	mutex_lock(&p->lock);
+	TAILQ_FOREACH(s, &p->dir[side].segments, link)
+		if (s->rights)
+			fn(s->rights, arg);
+	mutex_unlock(&p->lock);
+}
+
+void stream_purge(struct stream_pair *p, int side)
+{
+	struct segments dropped = TAILQ_HEAD_INITIALIZER(dropped);
+
+	mutex_lock(&p->lock);
+	TAILQ_CONCAT(&dropped, &p->dir[side].segments, link);
+	ring_consume(&p->dir[side].ring, p->dir[side].ring.len);
+	mutex_unlock(&p->lock);
+	segments_free(&dropped);
+}
