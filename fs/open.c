@@ -295,38 +295,43 @@ int vfs_open(struct task *t, int dirfd, const char *name, int flags, uint32_t mo
 	return r;
 }
 
-int vfs_open_exec(struct task *t, int dirfd, const char *name, unsigned walk, struct file **out)
+int vfs_open_exec_path(const struct path *p, const struct cred *c, struct file **out)
 {
-	struct inode *i;
-	struct path *copy, p;
-	int r = vfs_walk(t, dirfd, name, walk, &p);
+	struct inode *i = path_inode(p);
+	struct path *copy;
+	int r;
 
+	if (i->type == S_IFLNK)
+		return -ELOOP;
+	if (i->type != S_IFREG)
+		return -EACCES;
+	r = vfs_permission(p, c, MAY_EXEC);
+	if (!r)
+		r = deny_or_count(i, -1);
 	if (r)
 		return r;
-	i = path_inode(&p);
-	if (i->type == S_IFLNK)
-		r = -ELOOP;
-	else if (i->type != S_IFREG)
-		r = -EACCES;
-	else
-		r = vfs_permission(&p, t->cred, MAY_EXEC);
-	if (r)
-		goto out_put;
-	r = deny_or_count(i, -1);
-	if (r)
-		goto out_put;
-	copy = path_dup(&p);
+	copy = path_dup(p);
 	r = copy ? open_inode(i, copy, O_RDONLY | KERNEL_O_LARGEFILE, out) : -ENOMEM;
 	if (!r) {
 		(*out)->write_count = -1;
-		goto out_put;
+		return 0;
 	}
 	atomic_fetch_add(&i->write_count, 1);
 	if (copy) {
 		path_put(copy);
 		free(copy);
 	}
-out_put:
+	return r;
+}
+
+int vfs_open_exec(struct task *t, int dirfd, const char *name, unsigned walk, struct file **out)
+{
+	struct path p;
+	int r = vfs_walk(t, dirfd, name, walk, &p);
+
+	if (r)
+		return r;
+	r = vfs_open_exec_path(&p, t->cred, out);
 	path_put(&p);
 	return r;
 }

@@ -208,6 +208,7 @@ int vfs_open(struct task *t, int dirfd, const char *name, int flags, uint32_t mo
 int vfs_open_path(const struct path *p, int flags, const struct cred *c, struct file **out) MUST_CHECK;
 /* For execve: a regular file with execute permission on a mount that allows it. */
 int vfs_open_exec(struct task *t, int dirfd, const char *name, unsigned walk, struct file **out) MUST_CHECK;
+int vfs_open_exec_path(const struct path *p, const struct cred *c, struct file **out) MUST_CHECK;
 int vfs_getattr(const struct path *p, struct attr *out) MUST_CHECK;
 int inode_getattr(struct inode *i, struct attr *out) MUST_CHECK;
 /* MAY_EXEC 1, MAY_WRITE 2, MAY_READ 4 against mode bits, the owner and capabilities. */

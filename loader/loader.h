@@ -23,6 +23,7 @@ struct load_request {
 	struct cred *cred;
 	int dirfd;
 	const char *name; /* as given to execve */
+	const char *shown; /* what the program is told it is called; NULL: name */
 	unsigned walk; /* WALK_* for the last component */
 	struct strings argv, envp; /* owned by the caller; the loader may rewrite its own copy */
 	uint64_t stack_limit;

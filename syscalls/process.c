@@ -241,7 +241,7 @@ static int unshare_fs(struct task *t)
 	return 0;
 }
 
-static int unshare_files(struct task *t)
+int syscall_own_files(struct task *t)
 {
 	struct fdtable *copy, *old = t->files;
 
@@ -277,6 +277,6 @@ int64_t sys_unshare(struct task *t, const uint64_t a[6])
 	if (flags & CLONE_FS)
 		r = unshare_fs(t);
 	if (!r && (flags & CLONE_FILES))
-		r = unshare_files(t);
+		r = syscall_own_files(t);
 	return r;
 }

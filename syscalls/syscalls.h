@@ -55,5 +55,7 @@ int syscall_path(struct task *t, uint64_t addr, char *buf) MUST_CHECK;
 /* struct timespec at addr, checked: 0, -EFAULT, -EINVAL. A deadline: NO_DEADLINE when addr is 0. */
 int syscall_timespec(struct task *t, uint64_t addr, int64_t *ns) MUST_CHECK;
 int syscall_write_timespec(struct task *t, uint64_t addr, int64_t ns) MUST_CHECK;
+/* Ends CLONE_FILES sharing: unshare(2), execve(2). -ENOMEM. */
+int syscall_own_files(struct task *t) MUST_CHECK;
 
 #endif
