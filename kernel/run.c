@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int64_t thread_cputime(void)
 {
@@ -115,6 +116,9 @@ static void task_fault(struct task *t, const struct platform_event *ev)
 
 	atomic_fetch_add_explicit(&t->min_flt, 1, memory_order_relaxed);
 	int sig = mm_handle_fault(t->mm, &f, &code);
+	if (UNLIKELY(log_debug_on()))
+		log_debug("%d fault at %#lx, access %d%s, ip %#lx: %s", t->tid, f.addr, f.access, f.access_known ? "" : " or more",
+			  platform_ip(t->ctx), sig > 0 ? strsignal(sig) : "resolved");
 	if (sig <= 0)
 		return;
 	siginfo_t info = { .si_signo = sig, .si_code = code };
