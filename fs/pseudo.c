@@ -47,6 +47,11 @@ static struct pseudo_node *find_static(struct pseudo_node *dir, const char *name
 	return NULL;
 }
 
+struct pseudo_node *pseudo_child(struct pseudo_node *dir, const char *name)
+{
+	return find_static(dir, name, strlen(name));
+}
+
 static int node_lookup(struct inode *i, const char *name, size_t len, struct inode **out)
 {
 	struct pseudo_node *dir = pseudo_node(i), *child = find_static(dir, name, len);
@@ -279,6 +284,8 @@ static int node_setattr(struct inode *i, const struct attr *a, unsigned valid)
 {
 	struct pseudo_node *n = pseudo_node(i);
 
+	if (n->ops && n->ops->setattr)
+		return n->ops->setattr(n, a, valid);
 	mutex_lock(&i->lock);
 	if (valid & ATTR_MODE)
 		n->mode = (n->mode & S_IFMT) | (a->mode & 07777);

@@ -36,6 +36,8 @@ struct pseudo_ops {
 	int (*open)(struct pseudo_node *n, struct path *path, int flags, struct file **out);
 	/* Corrects the attributes (owner, size, times) that the kit filled in. */
 	void (*getattr)(struct pseudo_node *n, struct attr *out);
+	/* Keeps changed attributes (mode, owner) itself. NULL: the node does. */
+	int (*setattr)(struct pseudo_node *n, const struct attr *a, unsigned valid);
 	/* Beyond mode bits; called instead of them. */
 	int (*permission)(struct pseudo_node *n, const struct cred *c, int mask);
 	/* May a cached dentry of this child still be used? Only for file systems that keep dentries. */

@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/sysmacros.h>
 
-enum { TMPFS_MAGIC_NUMBER = 0x01021994, MAJOR_MEM = 1, MAJOR_TTY = 5, MINOR_TTY = 0, MINOR_PTMX = 2, MAJOR_PTS = 136 };
+enum { TMPFS_MAGIC_NUMBER = 0x01021994, MAJOR_MEM = 1, MAJOR_TTY = 5, MINOR_TTY = 0, MINOR_PTMX = 2, MAJOR_PTS = 136,
+       PTS_FIRST_INO = 1 << 20 };
 
 static int mem_open(struct inode *i, struct path *path, int flags, dev_t rdev, struct file **out)
 {
@@ -29,9 +31,11 @@ static int tty_open(struct inode *i, struct path *path, int flags, dev_t rdev, s
 
 	if (minor(rdev) == MINOR_PTMX)
 		return pty_open_master(path, i, flags, out);
-	err = tty_open_current(task_self(), flags, out);
-	if (!err)
+	err = task_self() ? tty_open_current(task_self(), flags, out) : -ENXIO;
+	if (!err && path) {
 		path_put(path);
+		free(path);
+	}
 	return err;
 }
 
@@ -46,11 +50,19 @@ static void pts_getattr(struct pseudo_node *n, struct attr *out)
 {
 	uint32_t mode;
 
+	/* Nodes come and go; the number stays: ttyname(3) compares it. */
+	out->ino = PTS_FIRST_INO + n->id;
 	if (!pty_attr((unsigned)n->id, &out->uid, &out->gid, &mode))
 		out->mode = S_IFCHR | (mode & 07777);
 }
 
-static const struct pseudo_ops pts_ops = { .open = pts_open, .getattr = pts_getattr };
+static int pts_setattr(struct pseudo_node *n, const struct attr *a, unsigned valid)
+{
+	return pty_set_attr((unsigned)n->id, valid & ATTR_UID ? &a->uid : NULL, valid & ATTR_GID ? &a->gid : NULL,
+			    valid & ATTR_MODE ? &a->mode : NULL);
+}
+
+static const struct pseudo_ops pts_ops = { .open = pts_open, .getattr = pts_getattr, .setattr = pts_setattr };
 
 static int pts_lookup(struct pseudo_node *dir, const char *name, size_t len, struct pseudo_node **out)
 {
@@ -82,7 +94,7 @@ static int pts_iterate(struct pseudo_node *dir, int64_t from,
 		char name[16];
 
 		snprintf(name, sizeof(name), "%d", n);
-		if (!emit(arg, name, n, 3 + (uint64_t)n, S_IFCHR))
+		if (!emit(arg, name, n, PTS_FIRST_INO + (uint64_t)n, S_IFCHR))
 			break;
 	}
 	return 0;
