@@ -14,6 +14,7 @@
 #include "fs/file.h"
 #include "kernel/cred.h"
 
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -35,7 +36,7 @@ struct sock_msg {
 	socklen_t addr_len; /* recv: 0 when there is none */
 	struct rights *rights; /* send: taken over on success; recv: given */
 	struct ucred cred; /* send: the sender's; recv: of whoever sent */
-	bool has_cred; /* recv */
+	bool has_cred; /* send: given by SCM_CREDENTIALS, so always passed on; recv: cred is set */
 	int out_flags; /* recv: MSG_TRUNC, MSG_EOR, ... */
 	size_t full_len; /* recv: the datagram's real length, if out_flags has MSG_TRUNC */
 	struct socket *blocked_on; /* send, -EAGAIN: a reference on the receiver whose `room` queue will tell; the caller drops it */
@@ -57,6 +58,10 @@ struct sock_ops {
 	int (*setsockopt)(struct socket *s, int level, int name, const void *value, socklen_t len);
 	int (*getsockopt)(struct socket *s, int level, int name, void *value, socklen_t *len);
 	int64_t (*ioctl)(struct socket *s, struct task *t, unsigned cmd, uint64_t arg); /* -ENOTTY */
+	/* SCM_RIGHTS: calls fn for each set of rights that waits to be read from s, under whatever lock protects them; throws away all that
+	 * waits. NULL: rights cannot be sent to it. */
+	void (*each_rights)(struct socket *s, void (*fn)(struct rights *r, void *arg), void *arg);
+	void (*purge)(struct socket *s);
 	void (*close)(struct socket *s); /* the file is gone */
 	void (*destroy)(struct socket *s); /* the last reference is gone: frees it */
 };
@@ -80,6 +85,8 @@ struct socket {
 	_Atomic bool listening;
 	_Atomic(struct file *) file; /* borrowed; NULL before accept and after close */
 	struct ucred peer; /* SO_PEERCRED; lock */
+	int in_flight; /* how many times its file is: rights.c, as the next */
+	LIST_ENTRY(socket) flight_link;
 };
 
 void socket_init(struct socket *s, const struct sock_ops *ops, int domain, int type, int protocol);
@@ -93,8 +100,11 @@ struct socket *socket_of(const struct file *f);
 int socket_file_new(struct socket *s, int flags, struct file **out) MUST_CHECK;
 /* Takes the pending error: 0 or negative errno. */
 int socket_take_error(struct socket *s);
-/* What the calling task sends as its credentials. */
+/* What t sends as its credentials (real ids), and what SO_PEERCRED of its peers shows (effective ids). */
 struct ucred socket_cred(struct task *t);
+struct ucred socket_peer_cred(struct task *t);
+/* Notified when some listener's backlog has room again, or is gone: where connect(2) of unix sockets waits. */
+struct waitq *socket_backlog_waitq(void);
 
 /* socket(2) and socketpair(2): type without SOCK_NONBLOCK and SOCK_CLOEXEC. One reference each. */
 int socket_create(struct task *t, int domain, int type, int protocol, struct socket **out) MUST_CHECK;
@@ -118,11 +128,18 @@ int socket_getsockopt(struct socket *s, int level, int name, void *value, sockle
 
 enum { RIGHTS_MAX = 253 };
 struct rights {
+	struct rights *next; /* while they wait to be freed */
+	bool in_flight;
 	int count;
 	struct file *files[];
 };
-/* References on the descriptors of t: -EBADF, -ETOOMANYREFS, -EINVAL, -ENOMEM. In flight until it is received or freed. */
+/* References on the descriptors of t: -EBADF, -ETOOMANYREFS, -EINVAL, -ENOMEM. */
 int rights_new(struct task *t, const int *fds, int count, struct rights **out) MUST_CHECK;
+/* A queue that a socket reads takes r, or gives it away: told before r is put in, and when it is taken out to be received. */
+void rights_launch(struct rights *r);
+void rights_land(struct rights *r);
+/* A socket was closed: looks for open files that only lie in each other's queues, and drops them. No lock may be held. */
+void rights_collect(void);
 /* A second one with the same files, for MSG_PEEK. NULL: no memory. */
 struct rights *rights_dup(const struct rights *r);
 /* Drops the files; never recursive, however deep sockets hold sockets. r may be NULL. No lock may be held. */
