@@ -164,6 +164,9 @@ static int resolve_locked(struct mm *mm, const struct mm_fault *f, int *code)
 	if (access <= 0)
 		return signal_of(access, code);
 	err = pmas_get_vma_locked(mm, vseg, range_make(page, page + PAGE_SIZE), access, &end);
+	if (err == -EFAULT && !f->access_known && (access & ~f->access & PROT_WRITE))
+		/* The guess was ours, and the file allows less than the vma. */
+		err = pmas_get_vma_locked(mm, vseg, range_make(page, page + PAGE_SIZE), PROT_READ, &end);
 	if (!err)
 		err = map_around(mm, vseg, f->addr, !seg_ok(p));
 	return signal_of(err, code);

@@ -213,13 +213,20 @@ char *pma_internal_locked(struct mm *mm, uint64_t addr, int access, bool ignore_
 	return h->internal + (addr - h->range.start);
 }
 
-/* Appends a change of permissions, growing the last one where it touches and agrees. */
-static int add_protect(struct stub_batch *b, struct range r, int prot)
+/* Appends a change of permissions, growing the last one where it touches and agrees. What is in doubt is unmapped. */
+static int add_protect(struct stub_batch *b, struct range r, struct pma *v)
 {
 	struct platform_op *last = b->count ? &b->ops[b->count - 1] : NULL;
-	struct platform_op op = { .kind = PLATFORM_PROTECT, .addr = r.start, .len = range_len(r), .prot = prot };
+	struct platform_op op = {
+		.kind = PLATFORM_PROTECT, .addr = r.start, .len = range_len(r), .prot = pma_stub_prot(v)
+	};
 
-	if (last && last->addr + last->len == r.start && last->prot == prot) {
+	if (v->stub == STUB_UNSURE) {
+		op.kind = PLATFORM_UNMAP;
+		op.prot = 0;
+		v->stub = STUB_NONE;
+	}
+	if (last && last->kind == op.kind && last->addr + last->len == r.start && last->prot == op.prot) {
 		last->len += range_len(r);
 		return 0;
 	}
@@ -236,19 +243,17 @@ int pmas_protect_locked(struct mm *mm, struct range r, int prot)
 	stub_batch_init(&b, mm);
 	for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
 		struct pma *v = pma_of(p);
-		int old = pma_stub_prot(v), now;
+		int old = pma_stub_prot(v);
 
 		v->prot = (uint8_t)(prot_normal(prot) & v->max_prot);
-		now = pma_stub_prot(v);
-		if (v->stub == STUB_MAPPED && now != old && !err)
-			err = add_protect(&b, seg_range(p), now);
+		if (v->stub == STUB_UNSURE || (v->stub == STUB_MAPPED && pma_stub_prot(v) != old))
+			err = err ? err : add_protect(&b, seg_range(p), v);
 	}
 	if (!err)
 		err = stub_batch_flush(&b);
 	if (err)
 		for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p))
-			if (pma_of(p)->stub == STUB_MAPPED)
-				pma_of(p)->stub = STUB_UNSURE;
+			pma_of(p)->stub = STUB_UNSURE;
 	segset_merge_range(&mm->pmas, r);
 	pma_changed_locked(mm);
 	return err == -EOWNERDEAD ? 0 : err;

@@ -122,7 +122,7 @@ Test(fault, a_shared_file_is_mapped_whole_and_written_through)
 	cr_assert_eq(f->translations, 1);
 	cr_assert_eq(f->internal[15 * P], 99);
 	cr_assert_eq(f->page_refs, 16);
-	mm_munmap(test_mm, BASE, 16 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 16 * P), 0);
 	test_file_free(f);
 }
 
@@ -140,7 +140,7 @@ Test(fault, a_private_file_is_mapped_without_write_permission)
 	/* Copied at most the unit around the write. */
 	cr_assert_eq(test_mm->rss_anon, MM_COW_UNIT);
 	cr_assert_eq(f->page_refs, 256 - 16);
-	mm_munmap(test_mm, BASE, 1 << 20);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 1 << 20), 0);
 	test_file_free(f);
 }
 
@@ -153,7 +153,7 @@ Test(fault, small_data_segments_are_copied_at_the_first_touch)
 	cr_assert_eq(touch_faults, 1);
 	cr_assert_eq(load(test_mm, BASE + P), 2);
 	cr_assert_eq(f->page_refs, 0);
-	mm_munmap(test_mm, BASE, 4 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 4 * P), 0);
 	test_file_free(f);
 }
 
@@ -165,7 +165,7 @@ Test(fault, past_the_end_of_a_file_is_a_bus_error)
 	cr_assert_eq(touch(test_mm, BASE + 3 * P, PROT_READ), SIGBUS);
 	cr_assert_eq(touch_code, BUS_ADRERR);
 	cr_assert_eq(load(test_mm, BASE + 2 * P), 3);
-	mm_munmap(test_mm, BASE, 8 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 8 * P), 0);
 	test_file_free(f);
 }
 
@@ -179,7 +179,7 @@ Test(fault, a_page_that_lost_its_backing_is_a_bus_error)
 	load(test_mm, BASE);
 	cr_assert_eq(mm_handle_fault(test_mm, &fault, &code), 0, "once it may have been a race");
 	cr_assert_eq(mm_handle_fault(test_mm, &fault, &code), SIGBUS);
-	mm_munmap(test_mm, BASE, 2 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 2 * P), 0);
 	test_file_free(f);
 }
 
@@ -194,10 +194,10 @@ Test(fault, a_translation_that_gave_too_little_is_asked_again)
 	store(test_mm, BASE, 9);
 	cr_assert_eq(f->internal[0], 9);
 	f->prot = PROT_READ;
-	mm_munmap(test_mm, BASE, 4 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 4 * P), 0);
 	map_file(test_mm, f, BASE, 4 * P, RW, MAP_SHARED, 0);
 	cr_assert_eq(touch(test_mm, BASE, PROT_WRITE), SIGSEGV, "a refusal is final");
-	mm_munmap(test_mm, BASE, 4 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 4 * P), 0);
 	test_file_free(f);
 }
 
@@ -213,11 +213,29 @@ Test(fault, a_host_that_refuses_leaves_sets_and_stub_in_agreement)
 	cr_assert_eq(mm_munmap(test_mm, BASE, P), -ENOMEM);
 	cr_assert_str_eq(vmas_text(test_mm), "0-2 rw-p");
 	cr_assert_eq(load(test_mm, BASE), 1);
+	/* The page is in doubt now, so it is unmapped, and the next fault maps it as it should be. */
 	fake_fail_after(0, -ENOMEM);
 	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), -ENOMEM);
 	check_mm(test_mm);
 	cr_assert_eq(load(test_mm, BASE), 1);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, RW, false), 0);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), 0);
+	cr_assert_eq(touch(test_mm, BASE, PROT_WRITE), SIGSEGV);
+	cr_assert_eq(load(test_mm, BASE), 1);
 	cr_assert_eq(fake_at(test_mm->as, BASE)->prot, PROT_READ);
+}
+
+Test(fault, memory_in_doubt_is_not_writable_after_mprotect)
+{
+	map_anon(test_mm, BASE, 2 * P);
+	store(test_mm, BASE, 1);
+	fake_fail_after(0, -ENOMEM);
+	cr_assert_eq(mm_munmap(test_mm, BASE, P), -ENOMEM);
+	/* The host still maps it writable, whatever we know. */
+	cr_assert_eq(mm_mprotect(test_mm, BASE, 2 * P, PROT_READ, false), 0);
+	check_mm(test_mm);
+	cr_assert_eq(touch(test_mm, BASE, PROT_WRITE), SIGSEGV);
+	cr_assert_eq(load(test_mm, BASE), 1);
 }
 
 Test(fault, protecting_touched_memory_injects_one_call_a_run)

@@ -54,7 +54,7 @@ Test(guest, a_poke_into_a_private_file_copies)
 	cr_assert_eq(load(test_mm, BASE), 0xcc);
 	cr_assert_eq(f->internal[0], 1);
 	cr_assert_eq(fake_at(test_mm->as, BASE)->prot, PROT_READ | PROT_EXEC);
-	mm_munmap(test_mm, BASE, P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, P), 0);
 	test_file_free(f);
 }
 
@@ -180,7 +180,7 @@ Test(guest, pins_hold_pages_and_shrink_at_holes)
 	memset(pin.iov[0].iov_base, 'p', P);
 	cr_assert_eq(load(test_mm, BASE + P), 'p');
 	cr_assert_not(mem->ops->sole_ref(mem, pin.ref[0].range));
-	mm_munmap(test_mm, BASE, 2 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 2 * P), 0);
 	memset(pin.iov[0].iov_base, 'q', P); /* still there */
 	io_unpin(&pin);
 	io_init(&io, test_mm, BASE, P);
@@ -215,7 +215,7 @@ Test(guest, truncation_takes_pages_away)
 	f->size = 8 * P;
 	test_file_truncate(f, 4 * P, INVALIDATE_ALL);
 	cr_assert_eq(touch(test_mm, BASE + 15 * P, PROT_READ), 7);
-	mm_munmap(test_mm, BASE, 16 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 16 * P), 0);
 	test_file_free(f);
 }
 
@@ -229,13 +229,13 @@ Test(guest, a_vanished_source_ends_a_copy)
 	/* The host's file shrinks without anybody telling. */
 	cr_assert_eq(ftruncate(f->file.host.fd, 2 * P), 0);
 	cr_assert_eq(guest_read_some(test_mm, buf, BASE, 3 * P), 2 * P);
-	mm_munmap(test_mm, BASE, 20 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 20 * P), 0);
 	/* A private copy ends where the source does: what is before it counts. */
 	map_file(test_mm, f, BASE, 20 * P, RW, MAP_PRIVATE, 0);
 	store(test_mm, BASE, 1);
 	cr_assert_eq(test_mm->rss_anon, 2 * P);
 	cr_assert_eq(touch(test_mm, BASE + 2 * P, PROT_WRITE), 7);
-	mm_munmap(test_mm, BASE, 20 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 20 * P), 0);
 	test_file_free(f);
 }
 
@@ -254,7 +254,7 @@ Test(guest, invalidation_reaches_every_mm)
 	cr_assert_null(fake_at(test_mm->as, BASE + P));
 	cr_assert_not_null(fake_at(child->as, BASE));
 	mm_user_put(child);
-	mm_munmap(test_mm, BASE, 4 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 4 * P), 0);
 	test_file_free(f);
 }
 
@@ -266,12 +266,12 @@ Test(guest, the_registry_counts_writable_mappings)
 	cr_assert_not(mappings_writable(&f->mappings));
 	map_file(test_mm, f, BASE + 8 * P, 8 * P, PROT_READ, MAP_SHARED, 0);
 	cr_assert(mappings_writable(&f->mappings));
-	mm_munmap(test_mm, BASE + 10 * P, P);
+	cr_assert_eq(mm_munmap(test_mm, BASE + 10 * P, P), 0);
 	cr_assert(mappings_writable(&f->mappings));
-	mm_munmap(test_mm, BASE + 8 * P, 8 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE + 8 * P, 8 * P), 0);
 	cr_assert_not(mappings_writable(&f->mappings));
 	cr_assert_not(mappings_empty(&f->mappings));
-	mm_munmap(test_mm, BASE, 8 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 8 * P), 0);
 	test_file_free(f);
 }
 
@@ -289,7 +289,7 @@ Test(guest, resident_figures_follow_what_is_touched)
 	cr_assert_eq(mm_mincore(test_mm, BASE, 10 * P, vec), 0);
 	cr_assert(vec[0] == 1 && vec[1] == 0);
 	cr_assert_eq(mm_mincore(test_mm, BASE - P, 2 * P, vec), -ENOMEM);
-	mm_munmap(test_mm, BASE, MM_UNIT);
+	cr_assert_eq(mm_munmap(test_mm, BASE, MM_UNIT), 0);
 	mm_get_stats(test_mm, &s);
 	cr_assert_eq(s.rss_bytes, 3 * P);
 	cr_assert_eq(s.rss_peak, 4 * P);
@@ -305,6 +305,6 @@ Test(guest, msync_tells_the_file)
 	cr_assert_eq(mm_msync(test_mm, BASE, 3 * P, MS_ASYNC), -ENOMEM);
 	cr_assert_eq(mm_msync(test_mm, BASE, P, MS_ASYNC | MS_SYNC), -EINVAL);
 	cr_assert_eq(mm_msync(test_mm, BASE + 1, P, MS_SYNC), -EINVAL);
-	mm_munmap(test_mm, BASE, 2 * P);
+	cr_assert_eq(mm_munmap(test_mm, BASE, 2 * P), 0);
 	test_file_free(f);
 }
