@@ -8,7 +8,7 @@
 struct fs_context {
 	struct ref ref;
 	struct mutex lock;
-	struct path root GUARDED_BY(lock), cwd GUARDED_BY(lock);
+	struct path root, cwd; /* protected by lock */
 	_Atomic uint32_t umask;
 };
 

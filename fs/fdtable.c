@@ -22,9 +22,10 @@ struct slot {
 struct fdtable {
 	struct ref ref;
 	struct mutex lock;
-	struct slot *slots GUARDED_BY(lock);
-	int size GUARDED_BY(lock), count GUARDED_BY(lock);
-	int first_free GUARDED_BY(lock); /* no free number is below it */
+	/* Protected by lock. */
+	struct slot *slots;
+	int size, count;
+	int first_free; /* no free number is below it */
 };
 
 struct fdtable *fdtable_new(void) NO_THREAD_SAFETY_ANALYSIS

@@ -88,7 +88,7 @@ static int check_target(struct rename *r)
 	return 0;
 }
 
-static int call_fs(struct rename *r)
+static int call_fs(struct rename *r) NO_THREAD_SAFETY_ANALYSIS
 {
 	struct inode *from = path_inode(&r->from.dir), *to = path_inode(&r->to.dir), *t = r->target->inode;
 	bool lock_target = t && t->type == S_IFDIR && !(r->flags & RENAME_EXCHANGE);

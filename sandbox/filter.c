@@ -99,14 +99,14 @@ static int allow_clone(scmp_filter_ctx ctx)
 /* Limits of the sentry itself may be read, and those that it has may not be raised: prlimit64 with no new value. */
 static int allow_limits(scmp_filter_ctx ctx)
 {
-	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0));
 }
 
 /* Signals to processes: with a pid namespace there is nobody else to hit. */
 static int allow_kill(scmp_filter_ctx ctx, const struct layers *layers)
 {
 	if (layers->layer[LAYER_PID_NS].state != LAYER_ACTIVE && layers->layer[LAYER_LANDLOCK].state != LAYER_ACTIVE)
-		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A1(SCMP_CMP_EQ, 9));
+		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A1(SCMP_CMP_EQ, 9, 0));
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 0);
 }
 

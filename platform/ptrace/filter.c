@@ -33,12 +33,12 @@ static int filter_add_rules(scmp_filter_ctx f)
 			      SCMP_A3(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)MAP_POPULATE, map_flags));
 	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(munmap), 0);
 	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 0);
-	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 2, SCMP_A0(SCMP_CMP_EQ, STUB_PROCESS_FLAGS),
-			      SCMP_A1(SCMP_CMP_EQ, 0));
-	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 2, SCMP_A0(SCMP_CMP_EQ, STUB_THREAD_FLAGS),
-			      SCMP_A1(SCMP_CMP_EQ, 0));
-	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 2, SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG),
-			      SCMP_A1(SCMP_CMP_EQ, SIGKILL));
+	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 2, SCMP_A0(SCMP_CMP_EQ, STUB_PROCESS_FLAGS, 0),
+			      SCMP_A1(SCMP_CMP_EQ, 0, 0));
+	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 2, SCMP_A0(SCMP_CMP_EQ, STUB_THREAD_FLAGS, 0),
+			      SCMP_A1(SCMP_CMP_EQ, 0, 0));
+	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 2, SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG, 0),
+			      SCMP_A1(SCMP_CMP_EQ, SIGKILL, 0));
 	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(nanosleep), 0);
 	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(exit), 0);
 	r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(exit_group), 0);
