@@ -67,8 +67,10 @@ struct sock_ops {
 };
 
 struct sock_options {
-	_Atomic int sndbuf, rcvbuf, rcvlowat, priority, mark;
-	_Atomic bool reuseaddr, reuseport, keepalive, broadcast, dontroute, oobinline, passcred, passsec, timestamp, linger_on;
+	_Atomic int sndbuf, rcvbuf, rcvlowat, priority, mark, busy_poll;
+	_Atomic bool sndbuf_set, rcvbuf_set; /* by the guest */
+	_Atomic bool reuseaddr, reuseport, keepalive, broadcast, dontroute, oobinline, passcred, passsec, timestamp, timestampns,
+		no_check, linger_on;
 	_Atomic int linger;
 	_Atomic int64_t rcvtimeo, sndtimeo; /* ns; 0 for ever */
 };
