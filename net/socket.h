@@ -27,6 +27,17 @@ union sock_addr {
 	struct sockaddr_un un;
 };
 
+/* Ancillary data beside rights and credentials that a receiver asked for by options: one message of control data. */
+struct sock_extra {
+	int level, type;
+	socklen_t len;
+	union {
+		unsigned char bytes[32];
+		int64_t align;
+	} data;
+};
+enum { SOCK_EXTRA_MAX = 6 };
+
 /* One sendmsg or recvmsg, in sentry memory but for the data. */
 struct sock_msg {
 	struct io *io;
@@ -39,6 +50,8 @@ struct sock_msg {
 	bool has_cred; /* send: given by SCM_CREDENTIALS, so always passed on; recv: cred is set */
 	int out_flags; /* recv: MSG_TRUNC, MSG_EOR, ... */
 	size_t full_len; /* recv: the datagram's real length, if out_flags has MSG_TRUNC */
+	int extra_count; /* recv */
+	struct sock_extra extra[SOCK_EXTRA_MAX];
 	struct socket *blocked_on; /* send, -EAGAIN: a reference on the receiver whose `room` queue will tell; the caller drops it */
 };
 
@@ -86,6 +99,7 @@ struct socket {
 	_Atomic int error; /* SO_ERROR: positive errno */
 	_Atomic bool listening;
 	_Atomic(struct file *) file; /* borrowed; NULL before accept and after close */
+	_Atomic int64_t queued; /* what it has sent and nobody has read: dgram.c charges it */
 	struct ucred peer; /* SO_PEERCRED; lock */
 	int in_flight; /* how many times its file is: rights.c, as the next */
 	LIST_ENTRY(socket) flight_link;
@@ -146,9 +160,5 @@ void rights_collect(void);
 struct rights *rights_dup(const struct rights *r);
 /* Drops the files; never recursive, however deep sockets hold sockets. r may be NULL. No lock may be held. */
 void rights_free(struct rights *r);
-
-/* --- families' traffic, for /proc/net --- */
-void socket_dump_unix(void (*line)(void *arg, const char *text), void *arg);
-void socket_dump_inet(int domain, int type, void (*line)(void *arg, const char *text), void *arg);
 
 #endif

@@ -9,7 +9,8 @@
  * side with unread bytes resets the other. Writing to a closed side fails with EPIPE at once on unix sockets; on TCP the first write after
  * the close is still taken, as it would have been sent, and is answered by a reset.
  *
- * A writer is told of room when half of the capacity is free, so that bulk moves in large pieces.
+ * A writer is told of room when half of the capacity is free, so that bulk moves in large pieces. All streams together should not fill
+ * the sentry's memory: beyond STREAM_SOFT_LIMIT each may hold little.
  *
  * A pair has a reference from each side's socket, and references both sockets until it dies; closing drops the first
  * kind, so there is no cycle left.
@@ -22,6 +23,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/queue.h>
+
+enum { STREAM_SOFT_LIMIT = 256 << 20, STREAM_SMALL = 64 << 10, STREAM_MIN = 4096, STREAM_MAX = 16 << 20 };
+
+static _Atomic int64_t stream_memory; /* bytes of all rings */
 
 struct segment {
 	TAILQ_ENTRY(segment) link;
@@ -39,19 +44,38 @@ struct direction {
 	bool writer_done; /* shut down for writing, or closed */
 	bool reader_done; /* shut down for reading, or closed */
 	bool reader_closed;
-	bool reset_sent; /* TCP: something was written after the close */
+	bool reset; /* the connection is no more: writing fails whatever TCP knows */
 };
 
 struct stream_pair {
 	struct ref ref;
 	enum stream_kind kind;
-	uint32_t capacity;
 	struct mutex lock;
 	struct direction dir[2]; /* lock */
 	struct socket *sock[2]; /* immutable */
 };
 
-int stream_pair_new(enum stream_kind kind, struct socket *a, struct socket *b, uint32_t capacity, struct stream_pair **out)
+/* How much direction d may hold. */
+static uint32_t capacity(const struct stream_pair *p, const struct direction *d)
+{
+	int reader = d == &p->dir[1];
+	int64_t n = p->sock[!reader]->opt.sndbuf;
+
+	if (p->kind == STREAM_TCP)
+		n += p->sock[reader]->opt.rcvbuf;
+	if (atomic_load(&stream_memory) > STREAM_SOFT_LIMIT)
+		n = MIN(n, STREAM_SMALL);
+	return (uint32_t)MIN(MAX(n, STREAM_MIN), STREAM_MAX);
+}
+
+/* Keeps the sum right around a change of a ring's size. */
+static void account(uint32_t before, const struct direction *d)
+{
+	if (d->ring.size != before)
+		atomic_fetch_add(&stream_memory, (int64_t)d->ring.size - before);
+}
+
+int stream_pair_new(enum stream_kind kind, struct socket *a, struct socket *b, struct stream_pair **out)
 {
 	struct stream_pair *p = calloc(1, sizeof(*p));
 
@@ -60,7 +84,6 @@ int stream_pair_new(enum stream_kind kind, struct socket *a, struct socket *b, u
 	ref_init(&p->ref);
 	mutex_init(&p->lock);
 	p->kind = kind;
-	p->capacity = capacity;
 	TAILQ_INIT(&p->dir[0].segments);
 	TAILQ_INIT(&p->dir[1].segments);
 	socket_get(a);
@@ -74,6 +97,14 @@ int stream_pair_new(enum stream_kind kind, struct socket *a, struct socket *b, u
 void stream_pair_get(struct stream_pair *p)
 {
 	ref_get(&p->ref);
+}
+
+static void ring_drop(struct direction *d)
+{
+	uint32_t before = d->ring.size;
+
+	ring_free(&d->ring);
+	account(before, d);
 }
 
 static void segments_free(struct segments *list)
@@ -93,7 +124,7 @@ void stream_pair_put(struct stream_pair *p)
 		return;
 	for (int i = 0; i < 2; i++) {
 		segments_free(&p->dir[i].segments);
-		ring_free(&p->dir[i].ring);
+		ring_drop(&p->dir[i]);
 		socket_put(p->sock[i]);
 	}
 	mutex_destroy(&p->lock);
@@ -128,16 +159,19 @@ static bool same_cred(const struct ucred *a, const struct ucred *b)
 	return a->pid == b->pid && a->uid == b->uid && a->gid == b->gid;
 }
 
-static bool wants_cred(const struct stream_pair *p, int reader)
+/* Who has not been accepted yet may still ask. */
+static bool wants_cred(const struct stream_pair *p, int reader, const struct sock_msg *m)
 {
-	return p->kind == STREAM_UNIX && (p->sock[0]->opt.passcred || p->sock[1]->opt.passcred) && reader >= 0;
+	if (p->kind != STREAM_UNIX)
+		return false;
+	return m->has_cred || p->sock[0]->opt.passcred || p->sock[1]->opt.passcred || !atomic_load(&p->sock[reader]->file);
 }
 
 /* Bytes are about to be appended that carry what m says: makes the segment that will hold them, or returns the one they join, or NULL
  * with *err 0 when they are plain among plain. */
 static struct segment *segment_for(struct stream_pair *p, struct direction *d, const struct sock_msg *m, int *err)
 {
-	bool cred = wants_cred(p, 0);
+	bool cred = wants_cred(p, d == &p->dir[1], m);
 	struct segment *last = TAILQ_LAST(&d->segments, segments);
 
 	*err = 0;
@@ -173,40 +207,47 @@ static void segment_drop_empty(struct direction *d, struct segment *s)
 
 static bool is_writable(const struct stream_pair *p, const struct direction *d)
 {
-	return d->ring.len <= p->capacity / 2;
+	return d->ring.len <= capacity(p, d) / 2;
 }
 
+/* 0: send; 1: pretend to; an error. d is what the other side reads. */
 static int send_check(struct stream_pair *p, int side, struct direction *d)
 {
-	/* p->dir[!side] is what the other side reads. */
-	if (d->writer_done)
+	struct direction *in = &p->dir[side];
+	int err = p->kind == STREAM_TCP && atomic_load(&p->sock[side]->error) ? socket_take_error(p->sock[side]) : 0;
+
+	if (err)
+		return err;
+	if (d->writer_done || d->reset)
 		return -EPIPE;
 	if (!d->reader_done)
 		return 0;
 	if (p->kind == STREAM_UNIX)
 		return -EPIPE;
-	if (!d->reader_closed)
-		return 0; /* the other side reads no more, but TCP does not tell */
-	if (d->reset_sent)
-		return -EPIPE;
-	d->reset_sent = true;
-	p->dir[side].writer_done = true;
+	/* A TCP receiver that only shut down its reading does not tell; one that closed answers with a reset. */
+	if (d->reader_closed) {
+		d->reset = true;
+		in->writer_done = in->reader_done = true;
+		atomic_store(&p->sock[side]->error, EPIPE);
+	}
 	return 1;
 }
 
 static ssize_t send_locked(struct stream_pair *p, struct direction *d, struct sock_msg *m)
 {
-	size_t n = MIN(m->io->left, p->capacity - d->ring.len);
+	uint32_t room = capacity(p, d), before = d->ring.size;
 	struct segment *s;
 	ssize_t r;
 	int err;
 
-	if (!n)
+	room = room > d->ring.len ? room - d->ring.len : 0;
+	if (!room)
 		return -EAGAIN;
 	s = segment_for(p, d, m, &err);
 	if (err)
 		return err;
-	r = ring_copy_in(&d->ring, m->io, n, p->capacity);
+	r = ring_copy_in(&d->ring, m->io, MIN(m->io->left, room), d->ring.len + room);
+	account(before, d);
 	if (r <= 0) {
 		segment_drop_empty(d, s);
 		return r;
@@ -214,6 +255,7 @@ static ssize_t send_locked(struct stream_pair *p, struct direction *d, struct so
 	if (s) {
 		s->len += (size_t)r;
 		if (m->rights) {
+			rights_launch(m->rights);
 			s->rights = m->rights;
 			m->rights = NULL;
 		}
@@ -224,18 +266,19 @@ static ssize_t send_locked(struct stream_pair *p, struct direction *d, struct so
 ssize_t stream_send(struct stream_pair *p, int side, struct sock_msg *m)
 {
 	struct direction *d = &p->dir[!side];
-	ssize_t r;
 	size_t all = m->io->left;
+	ssize_t r;
 
 	mutex_lock(&p->lock);
 	r = send_check(p, side, d);
 	if (!r && all)
-		r = d->reader_done ? (ssize_t)all : send_locked(p, d, m);
-	else if (r > 0)
-		r = (ssize_t)all;
+		r = send_locked(p, d, m);
 	mutex_unlock(&p->lock);
-	if (r == (ssize_t)all && m->io->left)
-		io_advance(m->io, m->io->left); /* sent to nobody */
+	if (r == 1 && m->io->left == all && all) { /* sent to nobody */
+		io_advance(m->io, all);
+		r = (ssize_t)all;
+		tell(p, side, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
+	}
 	if (r > 0)
 		tell(p, !side, POLLIN | POLLRDNORM);
 	return r;
@@ -244,11 +287,11 @@ ssize_t stream_send(struct stream_pair *p, int side, struct sock_msg *m)
 /* --- reading --- */
 
 /* Copies bytes of one segment (or plain ones) from `skip` on; consumes them unless peeking. */
-static ssize_t take_bytes(struct direction *d, struct sock_msg *m, size_t skip, size_t n)
+static ssize_t take_bytes(struct direction *d, struct sock_msg *m, bool tcp, size_t skip, size_t n)
 {
 	ssize_t r;
 
-	if (m->flags & MSG_TRUNC) { /* tcp(7): discard */
+	if ((m->flags & MSG_TRUNC) && tcp) { /* tcp(7): discard */
 		io_advance(m->io, n);
 		r = (ssize_t)n;
 	} else {
@@ -271,19 +314,23 @@ static void take_ancillary(struct segment *s, struct sock_msg *m)
 	if (m->flags & MSG_PEEK) {
 		m->rights = rights_dup(s->rights);
 	} else {
+		rights_land(s->rights);
 		m->rights = s->rights;
 		s->rights = NULL;
 	}
 }
 
-static bool joins(const struct segment *first, const struct segment *next, const struct sock_msg *m)
+/* Credentials divide the stream only for a reader that looks at them. */
+static bool joins(const struct segment *first, const struct segment *next, const struct sock_msg *m, bool passcred)
 {
-	if (next->rights || (first->rights && (m->flags & MSG_PEEK)) || m->rights)
+	if (next->rights || m->rights)
 		return false;
+	if (!passcred)
+		return true;
 	return first->has_cred == next->has_cred && (!first->has_cred || same_cred(&first->cred, &next->cred));
 }
 
-static ssize_t recv_segments(struct direction *d, struct sock_msg *m)
+static ssize_t recv_segments(struct direction *d, struct sock_msg *m, bool passcred)
 {
 	struct segment *s = TAILQ_FIRST(&d->segments), *next;
 	size_t skip = 0;
@@ -293,7 +340,7 @@ static ssize_t recv_segments(struct direction *d, struct sock_msg *m)
 	for (;;) {
 		size_t n = MIN(s->len, m->io->left);
 
-		r = take_bytes(d, m, skip, n);
+		r = take_bytes(d, m, false, skip, n);
 		if (r <= 0)
 			break;
 		total += r;
@@ -304,7 +351,7 @@ static ssize_t recv_segments(struct direction *d, struct sock_msg *m)
 			s->len -= (size_t)r;
 			if (s->len)
 				break;
-			if (next && !joins(s, next, m))
+			if (next && !joins(s, next, m, passcred))
 				next = NULL;
 			TAILQ_REMOVE(&d->segments, s, link);
 			free(s);
@@ -313,7 +360,7 @@ static ssize_t recv_segments(struct direction *d, struct sock_msg *m)
 			s = next;
 			continue;
 		}
-		if ((size_t)r < n || !next || !m->io->left || !joins(s, next, m))
+		if ((size_t)r < n || !next || !m->io->left || !joins(s, next, m, passcred))
 			break;
 		s = next;
 	}
@@ -333,8 +380,8 @@ static ssize_t recv_locked(struct stream_pair *p, int side, struct direction *d,
 	if (!m->io->left)
 		return 0;
 	if (!TAILQ_EMPTY(&d->segments))
-		return recv_segments(d, m);
-	return take_bytes(d, m, 0, MIN(d->ring.len, m->io->left));
+		return recv_segments(d, m, p->sock[side]->opt.passcred);
+	return take_bytes(d, m, p->kind == STREAM_TCP, 0, MIN(d->ring.len, m->io->left));
 }
 
 ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m)
@@ -364,11 +411,8 @@ int stream_shutdown(struct stream_pair *p, int side, int how)
 		if (p->kind == STREAM_UNIX)
 			p->dir[side].writer_done = true;
 	}
-	if (how == SHUT_WR || how == SHUT_RDWR) {
+	if (how == SHUT_WR || how == SHUT_RDWR)
 		p->dir[!side].writer_done = true;
-		if (p->kind == STREAM_UNIX)
-			p->dir[!side].reader_done |= false;
-	}
 	mutex_unlock(&p->lock);
 	tell(p, side, POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM);
 	tell(p, !side, POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM);
@@ -382,16 +426,16 @@ void stream_close(struct stream_pair *p, int side, bool reset)
 
 	mutex_lock(&p->lock);
 	if (in->ring.len || reset) {
-		/* Data that nobody will read: the writer must not believe it arrived. */
-		if (!(p->kind == STREAM_TCP && in->reader_closed))
+		/* Data that nobody will read: the writer must not believe it arrived. One that closed itself does not care. */
+		if (!out->reader_closed)
 			atomic_store(&p->sock[!side]->error, ECONNRESET);
-		in->reset_sent = true;
+		in->reset = true;
 		in->writer_done = true;
 	}
 	in->reader_done = in->reader_closed = true;
 	out->writer_done = true;
 	TAILQ_CONCAT(&dropped, &in->segments, link);
-	ring_free(&in->ring);
+	ring_drop(in);
 	mutex_unlock(&p->lock);
 	segments_free(&dropped);
 	tell(p, !side, POLLIN | POLLOUT | POLLHUP | POLLERR | POLLRDHUP | POLLRDNORM);
@@ -405,8 +449,7 @@ uint32_t stream_poll(struct stream_pair *p, int side)
 
 	mutex_lock(&p->lock);
 	read_end = in->writer_done || in->reader_done;
-	write_end = out->writer_done || (out->reader_closed && (p->kind == STREAM_UNIX || out->reset_sent)) ||
-		    (p->kind == STREAM_UNIX && out->reader_done);
+	write_end = out->writer_done || out->reset || (p->kind == STREAM_UNIX && out->reader_done);
 	if (in->ring.len >= (uint32_t)MAX(atomic_load(&p->sock[side]->opt.rcvlowat), 1))
 		m |= POLLIN | POLLRDNORM;
 	if (read_end)
@@ -414,10 +457,10 @@ uint32_t stream_poll(struct stream_pair *p, int side)
 	if (read_end && write_end)
 		m |= POLLHUP;
 	if (is_writable(p, out) || write_end)
-		m |= POLLOUT | POLLWRNORM | POLLWRBAND;
+		m |= POLLOUT | POLLWRNORM | (p->kind == STREAM_UNIX ? POLLWRBAND : 0);
 	mutex_unlock(&p->lock);
 	if (atomic_load(&p->sock[side]->error))
-		m |= POLLERR | POLLIN | POLLOUT;
+		m |= POLLERR;
 	return m;
 }
 
@@ -453,7 +496,7 @@ void stream_purge(struct stream_pair *p, int side)
 
 	mutex_lock(&p->lock);
 	TAILQ_CONCAT(&dropped, &p->dir[side].segments, link);
-	ring_consume(&p->dir[side].ring, p->dir[side].ring.len);
+	ring_drop(&p->dir[side]);
 	mutex_unlock(&p->lock);
 	segments_free(&dropped);
 }

@@ -10,9 +10,9 @@ struct stream_pair;
 /* What the end of the other side does to a writer. */
 enum stream_kind { STREAM_UNIX, STREAM_TCP };
 
-/* Connects a (side 0) and b (side 1); takes references on both. */
-int stream_pair_new(enum stream_kind kind, struct socket *a, struct socket *b, uint32_t capacity,
-		    struct stream_pair **out) MUST_CHECK;
+/* Connects a (side 0) and b (side 1); takes references on both. What may be under way is what SO_SNDBUF of the writer says, and for
+ * TCP SO_RCVBUF of the reader as well. */
+int stream_pair_new(enum stream_kind kind, struct socket *a, struct socket *b, struct stream_pair **out) MUST_CHECK;
 void stream_pair_get(struct stream_pair *p);
 void stream_pair_put(struct stream_pair *p);
 struct socket *stream_peer(struct stream_pair *p, int side); /* borrowed while the pair is referenced */
@@ -29,7 +29,7 @@ size_t stream_readable(struct stream_pair *p, int side);
 size_t stream_unread(struct stream_pair *p, int side);
 /* Calls fn for every set of rights that waits to be read by side, under the pair's lock. */
 void stream_each_rights(struct stream_pair *p, int side, void (*fn)(struct rights *r, void *arg), void *arg);
-/* Takes all of them out, for the collector: a list through stream_rights_next(). */
+/* Throws away all that side could read. */
 void stream_purge(struct stream_pair *p, int side);
 
 #endif
