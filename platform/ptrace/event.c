@@ -180,24 +180,22 @@ static enum decoded run_once(struct platform_ctx *ctx, struct platform_event *ev
 }
 
 /* The order matters, see remote.c: the flag is raised before the queue is looked at, and lowered before it is looked at
- * again, so a change that was queued while the flag was up is made before this thread does anything else. */
+ * again, so a change that was queued while the flag was up is made before this thread does anything else. An interrupt is
+ * looked for after the queue: its kick may have met the stub thread in an injection, which drops it. */
 void platform_run(struct platform_ctx *ctx, struct platform_event *ev)
 {
 	struct platform_as *as = ctx->as;
-	uint32_t flags = atomic_fetch_or(&ctx->flags, CTX_IN_GUEST);
 
+	atomic_fetch_or(&ctx->flags, CTX_IN_GUEST);
 	do {
-		if (UNLIKELY(flags & CTX_INTERRUPT)) {
+		if (UNLIKELY(atomic_load(&as->pending)))
+			as_drain(ctx);
+		if (UNLIKELY(atomic_load(&ctx->flags) & CTX_INTERRUPT)) {
 			atomic_fetch_and(&ctx->flags, ~(uint32_t)CTX_INTERRUPT);
 			ev->kind = PLATFORM_INTERRUPTED;
 			break;
 		}
-		if (UNLIKELY(atomic_load(&as->pending)))
-			as_drain(ctx);
-		if (LIKELY(run_once(ctx, ev) == DECODED_EVENT))
-			break;
-		flags = atomic_load(&ctx->flags);
-	} while (true);
+	} while (run_once(ctx, ev) != DECODED_EVENT);
 	atomic_fetch_and(&ctx->flags, ~(uint32_t)CTX_IN_GUEST);
 	if (UNLIKELY(atomic_load(&as->pending)))
 		as_drain(ctx);
