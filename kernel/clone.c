@@ -57,9 +57,7 @@ static int copy_sighand(struct task *t, struct task *child, uint64_t flags)
 		child->sighand = t->sighand;
 		return 0;
 	}
-	mutex_lock(&tasks_lock);
 	int r = sighand_copy(t->sighand, &child->sighand);
-	mutex_unlock(&tasks_lock);
 	if (!r && (flags & CLONE_CLEAR_SIGHAND))
 		sighand_reset(child->sighand);
 	return r;

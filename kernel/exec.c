@@ -96,14 +96,14 @@ static int own_sighand(struct task *t)
 
 	if (ref_count(&old->ref) == 1)
 		return 0;
-	mutex_lock(&tasks_lock);
 	int r = sighand_copy(old, &copy);
-	if (!r)
-		t->sighand = copy;
+	if (r)
+		return r;
+	mutex_lock(&tasks_lock);
+	t->sighand = copy;
 	mutex_unlock(&tasks_lock);
-	if (!r)
-		sighand_put(old);
-	return r;
+	sighand_put(old);
+	return 0;
 }
 
 int task_exec(struct task *t, struct mm *mm, const struct user_regs_struct *regs, const char *comm)
