@@ -148,6 +148,16 @@ bool pool_put(struct platform_as *as)
 	return kept;
 }
 
+int pool_ready(void)
+{
+	int n;
+
+	mutex_lock(&pool.lock);
+	n = pool.count;
+	mutex_unlock(&pool.lock);
+	return n;
+}
+
 void platform_as_release(struct platform_as *as)
 {
 	struct platform_ctx *ctx = NULL;

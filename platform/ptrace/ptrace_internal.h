@@ -198,6 +198,8 @@ int pool_init(int ready_max) MUST_CHECK;
 void pool_shutdown(void);
 /* The address space is empty and nobody's: keep it, or end it (then false). Called by the thread of a context of it. */
 bool pool_put(struct platform_as *as);
+/* How many address spaces are ready. For tests. */
+int pool_ready(void);
 /* The last context's thread of an ended address space has left. */
 void as_free(struct platform_as *as);
 

@@ -89,4 +89,15 @@ blob guest_poke_loop		/* reads rdi for ever */
 	jmp	1b
 blob_end guest_poke_loop
 
+blob guest_beat			/* counts in the word at rdi for ever */
+1:	lock incq (%rdi)
+	pause
+	jmp	1b
+blob_end guest_beat
+
+blob guest_registers		/* a call that changes nothing but what the processor's own syscall does */
+1:	syscall
+	jmp	1b
+blob_end guest_registers
+
 	.section .note.GNU-stack, "", @progbits

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/platform/harness.h"
 
+#include "platform/ptrace/ptrace_internal.h"
+
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { FILE_PAGES = 16 };
+enum { FILE_PAGES = 16, BEATS_PAGE = 15 };
 
 void harness_init(void)
 {
@@ -67,6 +70,7 @@ void guest_wait(struct guest *g)
 {
 	while (sem_wait(&g->done) && errno == EINTR)
 		;
+	as_settle(g->as);
 }
 
 void guest_run(struct guest *g, void (*fn)(struct guest *g, struct platform_ctx *ctx))
@@ -90,4 +94,48 @@ void guest_regs(struct platform_ctx *ctx, uint64_t rdi, uint64_t rsi)
 void guest_map_data(struct guest *g, int prot)
 {
 	cr_assert_eq(platform_as_map(g->as, DATA, PAGE_SIZE, &g->file, PAGE_SIZE, prot, false), 0);
+}
+
+void expect(struct platform_ctx *ctx, enum platform_event_kind kind)
+{
+	struct platform_event ev;
+
+	platform_run(ctx, &ev);
+	cr_assert_eq(ev.kind, kind, "kind %d instead of %d", ev.kind, kind);
+}
+
+void guest_map_beats(struct guest *g)
+{
+	cr_assert_eq(platform_as_map(g->as, BEATS, PAGE_SIZE, &g->file, BEATS_PAGE * PAGE_SIZE, PROT_READ | PROT_WRITE,
+				     false), 0);
+}
+
+void guest_await_beat(struct guest *g)
+{
+	const _Atomic uint64_t *beat = (const _Atomic uint64_t *)(const void *)(g->bytes + BEATS_PAGE * PAGE_SIZE);
+	uint64_t before = *beat;
+
+	while (*beat == before)
+		pause_a_little();
+}
+
+void pause_a_little(void)
+{
+	const struct timespec t = { 0, 100000 };
+
+	nanosleep(&t, NULL);
+}
+
+void as_settle(struct platform_as *as)
+{
+	for (;;) {
+		int running;
+
+		mutex_lock(&as->lock);
+		running = as->running;
+		mutex_unlock(&as->lock);
+		if (!running)
+			return;
+		pause_a_little();
+	}
 }

@@ -19,11 +19,13 @@
 	X(guest_vsyscall)                                                                                              \
 	X(guest_traps)                                                                                                 \
 	X(guest_xmm)                                                                                                   \
-	X(guest_poke_loop)
+	X(guest_poke_loop)                                                                                             \
+	X(guest_beat)                                                                                                  \
+	X(guest_registers)
 #define DECLARE_BLOB(name) extern const char name[], name##_end[];
 BLOBS(DECLARE_BLOB)
 
-enum { CODE = 0x10000000, DATA = 0x20000000 };
+enum { CODE = 0x10000000, DATA = 0x20000000, BEATS = 0x28000000 };
 
 struct guest {
 	struct platform_as *as;
@@ -33,6 +35,7 @@ struct guest {
 	void (*fn)(struct guest *g, struct platform_ctx *ctx);
 	struct platform_ctx *_Atomic ctx;
 	void *arg;
+	_Atomic int flag, stop; /* the test's */
 };
 
 /* Starts the platform, ends it after the test: .init and .fini of the suites. */
@@ -43,12 +46,23 @@ void harness_fini(void);
 void guest_new(struct guest *g, const char *blob, const char *end);
 #define GUEST_NEW(g, name) guest_new(g, name, name##_end)
 void guest_free(struct guest *g);
-/* Starts fn on a context of g and does not wait; guest_wait() does. */
+/* Starts fn on a context of g and does not wait; guest_wait() does, until the pair is parked. */
 void guest_begin(struct guest *g, void (*fn)(struct guest *g, struct platform_ctx *ctx));
 void guest_wait(struct guest *g);
 void guest_run(struct guest *g, void (*fn)(struct guest *g, struct platform_ctx *ctx));
 /* Registers of a fresh guest: rip at CODE, a stack at the end of the data page. */
 void guest_regs(struct platform_ctx *ctx, uint64_t rdi, uint64_t rsi);
 void guest_map_data(struct guest *g, int prot);
+/* Runs once. */
+void expect(struct platform_ctx *ctx, enum platform_event_kind kind);
+/* A counter page for guest_beat, which increments the word at rdi for ever; mapped at BEATS. */
+void guest_map_beats(struct guest *g);
+/* Waits until a guest's counter moves: it runs now. */
+void guest_await_beat(struct guest *g);
+
+/* Gives the processor away once: for loops that wait for what another thread is certain to do. */
+void pause_a_little(void);
+/* No function of as runs any more. */
+void as_settle(struct platform_as *as);
 
 #endif
