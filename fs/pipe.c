@@ -477,24 +477,25 @@ static int fifo_wait(struct pipe *p, const uint32_t *counter, uint32_t seen)
 	return err;
 }
 
-/* Counts the opener in and waits for the other end as fifo(7) says. *version is what pipe_poll() compares. */
-static int fifo_join(struct pipe *p, int flags, off_t *version)
+/* Counts the opener in and waits for the other end as fifo(7) says. *version is what pipe_poll() compares. A pipe that is opened
+ * again by its magic link has no name to meet at: nobody waits. */
+static int fifo_join(struct pipe *p, bool named, int flags, off_t *version)
 {
 	int mode = flags & O_ACCMODE;
 	const uint32_t *counter = NULL;
 	uint32_t seen = 0;
 
 	mutex_lock(&p->lock);
-	if (mode == O_WRONLY && (flags & O_NONBLOCK) && !p->readers) {
+	if (named && mode == O_WRONLY && (flags & O_NONBLOCK) && !p->readers) {
 		mutex_unlock(&p->lock);
 		return -ENXIO;
 	}
 	ends_add(p, flags);
-	if (mode == O_RDONLY && !p->writers) {
+	if (named && mode == O_RDONLY && !p->writers) {
 		counter = &p->writer_opens;
 		if (flags & O_NONBLOCK)
 			*version = p->writer_opens;
-	} else if (mode == O_WRONLY && !p->readers) {
+	} else if (named && mode == O_WRONLY && !p->readers) {
 		counter = &p->reader_opens;
 	}
 	if (counter)
@@ -512,7 +513,7 @@ int fifo_open(struct inode *i, struct path *path, int flags, struct file **out)
 
 	if (!p)
 		return -ENOMEM;
-	err = fifo_join(p, flags, &version);
+	err = fifo_join(p, i->fs != anon_filesystem(), flags, &version);
 	if (err == -ENXIO) {
 		pipe_put(p);
 		return err;
