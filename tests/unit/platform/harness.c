@@ -35,7 +35,7 @@ void guest_new(struct guest *g, const char *blob, const char *end)
 	memcpy(g->bytes, blob, (size_t)(end - blob));
 	platform_file_init(&g->file, fd);
 	cr_assert_eq(platform_as_new(&g->as), 0);
-	cr_assert_eq(platform_as_map(g->as, CODE, PAGE_SIZE, &g->file, 0, PROT_READ | PROT_EXEC, false), 0);
+	guest_map_code(g);
 }
 
 void guest_free(struct guest *g)
@@ -89,6 +89,11 @@ void guest_regs(struct platform_ctx *ctx, uint64_t rdi, uint64_t rsi)
 	r->rdi = rdi;
 	r->rsi = rsi;
 	platform_regs_changed(ctx);
+}
+
+void guest_map_code(struct guest *g)
+{
+	cr_assert_eq(platform_as_map(g->as, CODE, PAGE_SIZE, &g->file, 0, PROT_READ | PROT_EXEC, false), 0);
 }
 
 void guest_map_data(struct guest *g, int prot)

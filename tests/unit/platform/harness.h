@@ -52,6 +52,7 @@ void guest_wait(struct guest *g);
 void guest_run(struct guest *g, void (*fn)(struct guest *g, struct platform_ctx *ctx));
 /* Registers of a fresh guest: rip at CODE, a stack at the end of the data page. */
 void guest_regs(struct platform_ctx *ctx, uint64_t rdi, uint64_t rsi);
+void guest_map_code(struct guest *g);
 void guest_map_data(struct guest *g, int prot);
 /* Runs once. */
 void expect(struct platform_ctx *ctx, enum platform_event_kind kind);
