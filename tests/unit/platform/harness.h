@@ -35,7 +35,7 @@ struct guest {
 	void (*fn)(struct guest *g, struct platform_ctx *ctx);
 	struct platform_ctx *_Atomic ctx;
 	void *arg;
-	_Atomic int flag, stop; /* the test's */
+	_Atomic int flag, round, changed; /* the test's */
 };
 
 /* Starts the platform, ends it after the test: .init and .fini of the suites. */
