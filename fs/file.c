@@ -8,6 +8,8 @@
 #include "fs/vfs_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct file *file_new(const struct file_ops *ops, int flags, struct path *path, struct inode *inode, void *private)
@@ -75,13 +77,20 @@ int file_path(struct file *f, struct path *out)
 {
 	struct mount *m = anon_mount();
 	const char *name = anon_inode_name(f->inode);
+	char made[64];
 
 	if (f->path) {
 		path_get(f->path);
 		*out = *f->path;
 		return 0;
 	}
-	out->dentry = dentry_new_nameless(m->fs, f->inode, name ? name : "");
+	/* A descriptor of the caller's: what it is called on the host is not the guest's to know. */
+	if (!name) {
+		snprintf(made, sizeof(made), "%s:[%" PRIu64 "]",
+			 f->inode->type == S_IFIFO ? "pipe" : f->inode->type == S_IFSOCK ? "socket" : "host", f->inode->ino);
+		name = made;
+	}
+	out->dentry = dentry_new_nameless(m->fs, f->inode, name);
 	if (!out->dentry)
 		return -ENOMEM;
 	inode_get(f->inode);

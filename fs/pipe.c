@@ -345,6 +345,14 @@ static void pipe_put_attached(void *attached)
 	pipe_put(attached);
 }
 
+/* The inode keeps its pipe, for whoever opens it by name or by a magic link. */
+static void attach(struct inode *i, struct pipe *p)
+{
+	ref_get(&p->ref);
+	i->attached = p;
+	i->attached_put = pipe_put_attached;
+}
+
 static void ends_add(struct pipe *p, int flags)
 {
 	int mode = flags & O_ACCMODE;
@@ -412,6 +420,7 @@ int pipe_new_files(int flags, struct file **rd, struct file **wr)
 		goto out_pipe;
 	if (task_self())
 		anon_inode_set_owner(inode, task_self()->cred->fsuid, task_self()->cred->fsgid);
+	attach(inode, p);
 	flags &= O_NONBLOCK | O_DIRECT;
 	*rd = file_new(&pipe_ops, O_RDONLY | flags, NULL, inode, p);
 	if (!*rd) {
@@ -442,11 +451,14 @@ static struct pipe *fifo_pipe(struct inode *i)
 	struct pipe *p;
 
 	mutex_lock(&i->lock);
-	if (!i->attached && (i->attached = pipe_new()))
-		i->attached_put = pipe_put_attached;
 	p = i->attached;
-	if (p)
+	if (p) {
 		ref_get(&p->ref);
+	} else {
+		p = pipe_new();
+		if (p)
+			attach(i, p);
+	}
 	mutex_unlock(&i->lock);
 	return p;
 }

@@ -308,6 +308,26 @@ static int node_permission(struct inode *i, const struct cred *c, int mask)
 	return n->ops->permission(n, c, mask);
 }
 
+/* Where a magic link leads, as the calling task would name it. */
+static ssize_t magic_readlink(struct pseudo_node *n, char *buf, size_t size)
+{
+	char name[PATH_MAX];
+	struct path p, root;
+	ssize_t len = n->ops->follow(n, &p);
+
+	if (len)
+		return len;
+	fs_context_root(task_self()->fs, &root);
+	len = vfs_path_name(&p, &root, name, sizeof(name));
+	path_put(&root);
+	path_put(&p);
+	if (len < 0)
+		return len;
+	len = MIN(len, (ssize_t)size);
+	memcpy(buf, name, (size_t)len);
+	return len;
+}
+
 static ssize_t node_readlink(struct inode *i, char *buf, size_t size)
 {
 	struct pseudo_node *n = pseudo_node(i);
@@ -315,6 +335,8 @@ static ssize_t node_readlink(struct inode *i, char *buf, size_t size)
 
 	if (n->ops && n->ops->readlink)
 		return n->ops->readlink(n, buf, size);
+	if (n->ops && n->ops->follow)
+		return magic_readlink(n, buf, size);
 	if (!n->target)
 		return -EINVAL;
 	len = MIN(strlen(n->target), size);

@@ -29,7 +29,7 @@ struct pseudo_ops {
 	int (*show)(struct pseudo_node *n, struct text *out);
 	/* One write(2): data is NUL-terminated, of len bytes. Returns what write returns. */
 	ssize_t (*store)(struct pseudo_node *n, struct task *t, char *data, size_t len, off_t pos);
-	/* Symlinks: either. Magic links have follow, and readlink for who only looks. */
+	/* Symlinks: either. readlink(2) of a magic link, which has follow, names where it leads. */
 	ssize_t (*readlink)(struct pseudo_node *n, char *buf, size_t size);
 	int (*follow)(struct pseudo_node *n, struct path *out);
 	/* Files with operations of their own. */

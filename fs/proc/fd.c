@@ -45,28 +45,8 @@ static int fd_follow(struct pseudo_node *n, struct path *out)
 	return err;
 }
 
-static ssize_t fd_readlink(struct pseudo_node *n, char *buf, size_t size)
-{
-	struct path p, root;
-	char name[PATH_MAX];
-	ssize_t len;
-	int err = fd_follow(n, &p);
-
-	if (err)
-		return err;
-	fs_context_root(task_self()->fs, &root);
-	len = vfs_path_name(&p, &root, name, sizeof(name));
-	path_put(&root);
-	path_put(&p);
-	if (len < 0)
-		return len;
-	len = MIN(len, (ssize_t)size);
-	memcpy(buf, name, (size_t)len);
-	return len;
-}
-
 static const struct pseudo_ops fd_link_ops = {
-	.readlink = fd_readlink, .follow = fd_follow, .getattr = proc_node_getattr, .release = proc_node_release,
+	.follow = fd_follow, .getattr = proc_node_getattr, .release = proc_node_release,
 };
 
 static int fdinfo_show(struct pseudo_node *n, struct text *b)
