@@ -31,15 +31,12 @@ static ssize_t zero_read(struct file *f, struct io *io, off_t *pos, int flags)
 	return io->left ? io_put_zero(io, io->left) : 0;
 }
 
-/* A private mapping of zero is anonymous memory, which mmap(2)'s handler arranges when out is NULL; a shared one is
- * shared memory of its own. */
+/* No mappable: mm gives anonymous memory, private or shared, which is what mapping /dev/zero means. */
 static int zero_mappable(struct file *f, int prot, int flags, struct mappable **out)
 {
-	(void)f, (void)prot;
+	(void)f, (void)prot, (void)flags;
 	*out = NULL;
-	if ((flags & MAP_TYPE) == MAP_PRIVATE)
-		return 0;
-	return -ENODEV;
+	return 0;
 }
 
 static ssize_t full_write(struct file *f, struct io *io, off_t *pos, int flags)
