@@ -141,6 +141,9 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 		size_t want = MIN(io->left, pipe_readable(p));
 
 		r = ring_copy_out(&p->ring, io, 0, want);
+		if (r > 0 && (size_t)r < want)
+			/* A fault in the reader's buffer: Linux counts, and takes out, whole pages of the pipe only. */
+			r = r >= PIPE_BUF ? r / PIPE_BUF * PIPE_BUF : -EFAULT;
 		if (r <= 0)
 			break;
 		pipe_consume_read(p, (size_t)r);
