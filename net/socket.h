@@ -41,7 +41,7 @@ enum { SOCK_EXTRA_MAX = 6 };
 /* One sendmsg or recvmsg, in sentry memory but for the data. */
 struct sock_msg {
 	struct io *io;
-	int flags; /* MSG_* as asked; MSG_DONTWAIT is the caller's business */
+	int flags; /* MSG_* as asked; MSG_DONTWAIT also if the file does not block */
 	bool addr_given; /* send: addr is the destination */
 	union sock_addr addr; /* send: destination; recv: source */
 	socklen_t addr_len; /* recv: 0 when there is none */
@@ -61,7 +61,7 @@ struct sock_ops {
 	int (*listen)(struct socket *s, int backlog);
 	/* -EAGAIN: try again when the socket is notified; -EINPROGRESS: answered later through SO_ERROR (TCP, nonblock). */
 	int (*connect)(struct socket *s, struct task *t, const union sock_addr *a, socklen_t len, bool nonblock);
-	int (*accept)(struct socket *s, struct socket **out); /* a reference to a socket without a file */
+	int (*accept)(struct socket *s, bool nonblock, struct socket **out); /* a reference to a socket without a file */
 	int (*getname)(struct socket *s, bool peer, union sock_addr *a, socklen_t *len);
 	ssize_t (*send)(struct socket *s, struct sock_msg *m);
 	ssize_t (*recv)(struct socket *s, struct sock_msg *m);

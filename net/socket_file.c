@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/uio.h>
 
 static const struct file_ops stream_ops, message_ops;
 
@@ -35,9 +36,11 @@ static ssize_t sock_read(struct file *f, struct io *io, off_t *pos, int flags)
 	struct sock_msg m = { .io = io };
 	ssize_t r;
 
-	(void)pos, (void)flags;
+	(void)pos;
 	if (!io->left)
 		return 0;
+	if ((f->flags & O_NONBLOCK) || (flags & RWF_NOWAIT))
+		m.flags = MSG_DONTWAIT;
 	r = s->ops->recv(s, &m);
 	rights_free(m.rights); /* read(2) has no place for them */
 	return r;
@@ -133,6 +136,7 @@ struct call {
 	const union sock_addr *addr;
 	socklen_t len;
 	struct socket **out;
+	bool nonblock;
 };
 
 /* As file_wait(), on a second queue besides the file's own. The caller has tried and failed already. */
@@ -236,6 +240,8 @@ ssize_t socket_recv(struct task *t, struct file *f, struct sock_msg *m)
 	size_t target = recv_target(s, m), total = 0;
 	ssize_t r;
 
+	if (nonblock)
+		m->flags |= MSG_DONTWAIT;
 	do {
 		r = file_wait(t, f, POLLIN | POLLRDHUP, nonblock, deadline, try_recv, &c);
 		if (r > 0)
@@ -275,15 +281,15 @@ static int64_t try_accept(void *arg)
 {
 	struct call *c = arg;
 
-	return c->s->ops->accept(c->s, c->out);
+	return c->s->ops->accept(c->s, c->nonblock, c->out);
 }
 
 int socket_accept(struct task *t, struct file *f, struct socket **out)
 {
 	struct socket *s = f->private;
-	struct call c = { .s = s, .out = out };
+	struct call c = { .s = s, .out = out, .nonblock = f->flags & O_NONBLOCK };
 
 	if (!s->ops->accept)
 		return -EOPNOTSUPP;
-	return (int)file_wait(t, f, POLLIN, f->flags & O_NONBLOCK, deadline_of(s->opt.rcvtimeo), try_accept, &c);
+	return (int)file_wait(t, f, POLLIN, c.nonblock, deadline_of(s->opt.rcvtimeo), try_accept, &c);
 }

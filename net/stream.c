@@ -2,8 +2,8 @@
 /* Streams of bytes between two sockets.
  *
  * Theory of operation. A pair has two directions; direction i is what side i reads: a ring of bytes and, only while something
- * besides bytes is under way, a list of segments that says which bytes carry which ancillary data. A read stops before
- * a segment with ancillary data of its own and hands over that of the segment it starts in, as unix(7) says.
+ * besides bytes is under way, a list of segments that says which bytes carry which ancillary data. A read stops after
+ * a segment that carries rights, and before other credentials than it began with if the reader asks for them.
  *
  * Ends. A direction ends for its reader when the writer shut it down or closed, after the bytes in it were read. Closing a
  * side with unread bytes resets the other. Writing to a closed side fails with EPIPE at once on unix sockets; on TCP the first write after
@@ -302,13 +302,9 @@ static ssize_t take_bytes(struct direction *d, struct sock_msg *m, bool tcp, siz
 	return r;
 }
 
-/* The ancillary data of s goes to the reader with its first byte. */
-static void take_ancillary(struct segment *s, struct sock_msg *m)
+/* The rights of s go to the reader with its first byte. */
+static void take_rights(struct segment *s, struct sock_msg *m)
 {
-	if (s->has_cred) {
-		m->cred = s->cred;
-		m->has_cred = true;
-	}
 	if (!s->rights)
 		return;
 	if (m->flags & MSG_PEEK) {
@@ -320,49 +316,45 @@ static void take_ancillary(struct segment *s, struct sock_msg *m)
 	}
 }
 
-/* Credentials divide the stream only for a reader that looks at them. */
-static bool joins(const struct segment *first, const struct segment *next, const struct sock_msg *m, bool passcred)
+static void take_cred(const struct segment *s, struct sock_msg *m)
 {
-	if (next->rights || m->rights)
-		return false;
-	if (!passcred)
-		return true;
-	return first->has_cred == next->has_cred && (!first->has_cred || same_cred(&first->cred, &next->cred));
+	m->has_cred = s->has_cred;
+	m->cred = s->cred;
 }
 
+/* May a read go on from bytes with the credentials that m has to those of s? Only who looks at them cares. */
+static bool goes_on(const struct segment *s, const struct sock_msg *m, bool passcred)
+{
+	return !passcred || (s->has_cred == m->has_cred && (!s->has_cred || same_cred(&s->cred, &m->cred)));
+}
+
+/* Bytes of several segments: up to the end of the first that brings rights, to other credentials, or to a fault. */
 static ssize_t recv_segments(struct direction *d, struct sock_msg *m, bool passcred)
 {
 	struct segment *s = TAILQ_FIRST(&d->segments), *next;
-	size_t skip = 0;
-	ssize_t total = 0, r;
+	bool peek = m->flags & MSG_PEEK, ends = false;
+	size_t skip = 0, n;
+	ssize_t total = 0, r = 0;
 
-	take_ancillary(s, m);
-	for (;;) {
-		size_t n = MIN(s->len, m->io->left);
-
+	take_cred(s, m);
+	for (; s && m->io->left && !ends && goes_on(s, m, passcred); s = next) {
+		next = TAILQ_NEXT(s, link);
+		n = MIN(s->len, m->io->left);
 		r = take_bytes(d, m, false, skip, n);
 		if (r <= 0)
 			break;
 		total += r;
-		next = TAILQ_NEXT(s, link);
-		if (m->flags & MSG_PEEK) {
+		ends = s->rights || (size_t)r < n;
+		take_rights(s, m);
+		if (peek) {
 			skip += (size_t)r;
-		} else {
-			s->len -= (size_t)r;
-			if (s->len)
-				break;
-			if (next && !joins(s, next, m, passcred))
-				next = NULL;
-			TAILQ_REMOVE(&d->segments, s, link);
-			free(s);
-			if (!next || !m->io->left)
-				break;
-			s = next;
 			continue;
 		}
-		if ((size_t)r < n || !next || !m->io->left || !joins(s, next, m, passcred))
+		s->len -= (size_t)r;
+		if (s->len)
 			break;
-		s = next;
+		TAILQ_REMOVE(&d->segments, s, link);
+		free(s);
 	}
 	return total ? total : r;
 }

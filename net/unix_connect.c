@@ -194,7 +194,7 @@ int unix_connect(struct socket *s, struct task *t, const union sock_addr *a, soc
 
 /* --- accepting --- */
 
-int unix_accept(struct socket *s, struct socket **out)
+int unix_accept(struct socket *s, bool nonblock, struct socket **out)
 {
 	struct unix_sock *u = unix_of(s), *end = NULL;
 	int err = 0;
@@ -205,7 +205,7 @@ int unix_accept(struct socket *s, struct socket **out)
 	if (u->state != UNIX_LISTENING)
 		err = -EINVAL;
 	else if (!(end = TAILQ_FIRST(&u->pending)))
-		err = u->shut & UNIX_SHUT_RECV ? -EINVAL : -EAGAIN;
+		err = (u->shut & UNIX_SHUT_RECV) && !nonblock ? -EINVAL : -EAGAIN;
 	if (end) {
 		TAILQ_REMOVE(&u->pending, end, pending_link);
 		u->pending_count--;
@@ -268,9 +268,7 @@ static ssize_t stream_op_recv(struct socket *s, struct sock_msg *m)
 	struct stream_pair *pair = atomic_load(&u->pair);
 	ssize_t r;
 
-	if (m->flags & MSG_OOB)
-		return -EOPNOTSUPP;
-	if (!pair)
+	if ((m->flags & MSG_OOB) || !pair) /* there is no urgent data */
 		return -EINVAL;
 	r = stream_recv(pair, u->side, m);
 	if (r > 0) {

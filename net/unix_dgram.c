@@ -184,7 +184,7 @@ static ssize_t message_send(struct socket *s, struct sock_msg *m)
 	if (r >= 0) {
 		waitq_notify(&to->s.waitq, POLLIN | POLLRDNORM);
 	} else if (r == -ECONNREFUSED && !m->addr_given && !is_seqpacket(u)) {
-		unix_peer_set(u, NULL); /* the peer is no more */
+		disconnect(u); /* the peer is no more */
 	} else if (r == -ECONNREFUSED && is_seqpacket(u)) {
 		r = -EPIPE;
 	}
@@ -220,17 +220,13 @@ static ssize_t message_recv(struct socket *s, struct sock_msg *m)
 	if (r != -EAGAIN) {
 		if (!peek)
 			waitq_notify(&s->room, POLLOUT);
-		if (r >= 0 && is_seqpacket(u))
-			m->out_flags |= MSG_EOR;
 		return r;
 	}
 	r = socket_take_error(s);
 	if (r)
 		return r;
-	/* A datagram socket that was shut down ends waiting, but not for who does not want to wait. */
-	if (shut & UNIX_SHUT_RECV)
-		return 0;
-	return -EAGAIN;
+	/* A datagram socket that was shut down ends waiting, and only that. */
+	return (shut & UNIX_SHUT_RECV) && (is_seqpacket(u) || !(m->flags & MSG_DONTWAIT)) ? 0 : -EAGAIN;
 }
 
 /* --- ends --- */

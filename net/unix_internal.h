@@ -87,7 +87,7 @@ socklen_t unix_name_get(struct unix_sock *u, union sock_addr *a);
 /* --- unix_connect.c --- */
 int unix_listen(struct socket *s, int backlog) MUST_CHECK;
 int unix_connect(struct socket *s, struct task *t, const union sock_addr *a, socklen_t len, bool nonblock) MUST_CHECK;
-int unix_accept(struct socket *s, struct socket **out) MUST_CHECK;
+int unix_accept(struct socket *s, bool nonblock, struct socket **out) MUST_CHECK;
 /* u was listening and is closed: so are those that nobody accepted. */
 void unix_pending_close(struct unix_sock *u);
 
