@@ -275,17 +275,17 @@ int lock_flock(struct task *t, struct file *f, int op, bool nonblock)
 	struct lock none;
 
 	want.type = op == LOCK_SH ? F_RDLCK : op == LOCK_EX ? F_WRLCK : F_UNLCK;
-	/* A conversion gives the old lock up first: flock(2) says that it is not atomic. */
+	/* A conversion that must wait, or that fails, has given the old lock up: flock(2) says that it is not atomic. */
 	if (want.type != F_UNLCK) {
 		int r = set_lock(t, f->inode, &want, false);
 
-		if (r != -EAGAIN || nonblock)
+		if (r != -EAGAIN)
 			return r;
 		none = want;
 		none.type = F_UNLCK;
 		r = set_lock(t, f->inode, &none, false);
-		if (r)
-			return r;
+		if (r || nonblock)
+			return r ? r : -EAGAIN;
 	}
 	return set_lock(t, f->inode, &want, !nonblock);
 }

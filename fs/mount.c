@@ -262,9 +262,24 @@ bool path_equal(const struct path *a, const struct path *b)
 	return a->mount == b->mount && a->dentry == b->dentry;
 }
 
+unsigned path_mount_flags(const struct path *p)
+{
+	return p->mount->flags;
+}
+
 bool path_readonly(const struct path *p)
 {
 	return p->mount->flags & MOUNT_RDONLY;
+}
+
+int path_mount_id(const struct path *p)
+{
+	return p->mount->id;
+}
+
+bool path_is_mount_root(const struct path *p)
+{
+	return p->dentry == p->mount->root;
 }
 
 void vfs_mounts_walk(void (*fn)(void *arg, const char *source, const char *path, const char *type, unsigned flags, int id,

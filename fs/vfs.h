@@ -190,6 +190,9 @@ int vfs_walk_at(const struct path *root, const struct path *start, const struct 
 struct inode *path_inode(const struct path *p); /* borrowed */
 bool path_equal(const struct path *a, const struct path *b);
 bool path_readonly(const struct path *p); /* a read-only mount */
+unsigned path_mount_flags(const struct path *p); /* MOUNT_* */
+int path_mount_id(const struct path *p);
+bool path_is_mount_root(const struct path *p);
 
 /* --- changes by name, as the calls of these names; mode before umask --- */
 int vfs_mknod(struct task *t, int dirfd, const char *name, uint32_t mode, dev_t rdev, struct path *out) MUST_CHECK; /* out may be NULL */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that change attributes and sizes: chmod(2), chown(2), utimensat(2), truncate(2), fallocate(2). */
 #include "fs/fdtable.h"
-#include "fs/notify.h"
 #include "fs/vfs.h"
 #include "syscalls/syscalls.h"
 
@@ -15,15 +14,6 @@
 
 enum { NSEC_MAX = 999999999 };
 
-static int64_t set_path(struct task *t, const struct path *p, struct attr *attr, unsigned valid)
-{
-	int r = vfs_setattr(p, t->cred, attr, valid);
-
-	if (!r)
-		notify_path(p, IN_ATTRIB);
-	return r;
-}
-
 static int64_t set_file(struct task *t, struct file *f, struct attr *attr, unsigned valid)
 {
 	struct path p;
@@ -31,7 +21,7 @@ static int64_t set_file(struct task *t, struct file *f, struct attr *attr, unsig
 
 	if (r)
 		return r;
-	r = set_path(t, &p, attr, valid);
+	r = vfs_setattr(&p, t->cred, attr, valid);
 	path_put(&p);
 	return r;
 }
@@ -58,7 +48,7 @@ static int64_t set_name(struct task *t, int dirfd, uint64_t addr, unsigned walk,
 		r = vfs_walk(t, dirfd, name, walk, &p);
 	if (r)
 		return r;
-	r = set_path(t, &p, attr, valid);
+	r = vfs_setattr(&p, t->cred, attr, valid);
 	path_put(&p);
 	return r;
 }
@@ -151,7 +141,7 @@ static bool nsec_ok(long nsec)
 	return nsec == UTIME_NOW || nsec == UTIME_OMIT || (nsec >= 0 && nsec <= NSEC_MAX);
 }
 
-/* What ts (NULL: now, both) asks for. 0: nothing. */
+/* What ts (NULL: now, both) asks for. */
 static unsigned times(struct attr *attr, const struct timespec *ts)
 {
 	struct timespec now;
@@ -169,7 +159,7 @@ static unsigned times(struct attr *attr, const struct timespec *ts)
 		attr->atime = ts[0];
 	if (ts[1].tv_nsec != UTIME_NOW)
 		attr->mtime = ts[1];
-	return valid ? valid | ATTR_TIMES_SET : 0;
+	return valid | ATTR_TIMES_SET;
 }
 
 static int64_t set_times(struct task *t, int dirfd, uint64_t addr, const struct timespec *ts, int flags)
@@ -183,8 +173,6 @@ static int64_t set_times(struct task *t, int dirfd, uint64_t addr, const struct 
 	if (ts && (!nsec_ok(ts[0].tv_nsec) || !nsec_ok(ts[1].tv_nsec)))
 		return -EINVAL;
 	valid = times(&attr, ts);
-	if (!valid)
-		return 0;
 	if (!addr && dirfd != AT_FDCWD)
 		return flags ? -EINVAL : set_fd(t, dirfd, &attr, valid); /* futimens(3) */
 	return set_name(t, dirfd, addr, (unsigned)walk, &attr, valid);
@@ -195,7 +183,12 @@ SYSCALL_DECLARE(utimensat)
 	struct timespec ts[2];
 	int r = a[2] ? guest_read(t->mm, ts, a[2], sizeof(ts)) : 0;
 
-	return r ? r : set_times(t, (int)a[0], a[1], a[2] ? ts : NULL, (int)a[3]);
+	if (r)
+		return r;
+	/* Nothing to do: not even the name is looked at. */
+	if (a[2] && ts[0].tv_nsec == UTIME_OMIT && ts[1].tv_nsec == UTIME_OMIT)
+		return 0;
+	return set_times(t, (int)a[0], a[1], a[2] ? ts : NULL, (int)a[3]);
 }
 
 static int64_t set_timevals(struct task *t, int dirfd, uint64_t addr, uint64_t tv_addr)
@@ -244,13 +237,18 @@ SYSCALL_DECLARE(utime)
 
 /* --- sizes --- */
 
-/* RLIMIT_FSIZE: signal(7), SIGXFSZ. */
-static int check_limit(struct task *t, uint64_t size)
+/* RLIMIT_FSIZE, which only who grows a file meets: signal(7), SIGXFSZ. */
+static int check_limit(struct task *t, struct inode *i, uint64_t size)
 {
 	siginfo_t info = { .si_signo = SIGXFSZ, .si_code = SI_USER };
+	struct attr attr;
+	int r;
 
 	if (size <= task_rlimit(t, RLIMIT_FSIZE))
 		return 0;
+	r = inode_getattr(i, &attr);
+	if (r || size <= attr.size)
+		return r;
 	mutex_lock(&tasks_lock);
 	(void)signal_send_task_locked(t, &info);
 	mutex_unlock(&tasks_lock);
@@ -280,30 +278,26 @@ SYSCALL_DECLARE(truncate)
 	if (!r && path_inode(&p)->write_count < 0)
 		r = -ETXTBSY;
 	if (!r)
-		r = check_limit(t, attr.size);
+		r = check_limit(t, path_inode(&p), attr.size);
 	if (!r)
 		r = vfs_setattr(&p, t->cred, &attr, ATTR_SIZE | ATTR_MTIME);
-	if (!r)
-		notify_path(&p, IN_MODIFY);
 	path_put(&p);
 	return r;
 }
 
 SYSCALL_DECLARE(ftruncate)
 {
-	struct file *f = fd_lookup(t->files, (int)a[0]);
 	int64_t size = (int64_t)a[1], r;
+	struct file *f;
 
+	if (size < 0)
+		return -EINVAL;
+	f = fd_lookup(t->files, (int)a[0]);
 	if (!f)
 		return -EBADF;
-	if (size < 0 || !f->ops->truncate || !file_writable(f))
-		r = -EINVAL;
-	else
-		r = check_limit(t, (uint64_t)size);
+	r = f->ops->truncate && file_writable(f) ? check_limit(t, f->inode, (uint64_t)size) : -EINVAL;
 	if (!r)
 		r = f->ops->truncate(f, size);
-	if (!r)
-		notify_file(f, IN_MODIFY);
 	file_put(f);
 	return r;
 }
@@ -340,12 +334,12 @@ SYSCALL_DECLARE(fallocate)
 		r = -EISDIR;
 	if (!r && f->inode->type != S_IFREG)
 		r = -ENODEV;
-	if (!r && (off > INT64_MAX - len || (!(mode & FALLOC_FL_KEEP_SIZE) && check_limit(t, (uint64_t)(off + len)))))
+	if (!r && off > INT64_MAX - len)
 		r = -EFBIG;
+	if (!r && !(mode & FALLOC_FL_KEEP_SIZE))
+		r = check_limit(t, f->inode, (uint64_t)(off + len));
 	if (!r)
 		r = f->ops->allocate ? f->ops->allocate(f, mode, off, len) : -EOPNOTSUPP;
-	if (!r)
-		notify_file(f, IN_MODIFY);
 	file_put(f);
 	return r;
 }

@@ -66,16 +66,22 @@ static bool gather_one(struct dirent_sink *s, const char *name, size_t len, uint
 static int64_t gather_all(struct task *t, struct file *f, uint64_t addr, struct gather *g)
 {
 	int64_t r;
+	off_t pos;
 
 	mutex_lock(&f->pos_lock);
+	pos = f->pos;
 	r = f->ops->readdir(f, &g->sink);
-	mutex_unlock(&f->pos_lock);
-	if (g->used) {
+	if (g->used)
 		r = guest_write(t->mm, addr, g->buf, g->used);
+	/* Entries that nobody got are read again. */
+	if (r < 0)
+		f->pos = pos;
+	mutex_unlock(&f->pos_lock);
+	if (r >= 0)
 		notify_file(f, IN_ACCESS);
-		return r ? r : (int64_t)g->used;
-	}
-	return !r && g->full ? -EINVAL : r;
+	if (r < 0 || g->used)
+		return r < 0 ? r : (int64_t)g->used;
+	return g->full ? -EINVAL : 0;
 }
 
 static int64_t getdents(struct task *t, const uint64_t a[6], bool old)

@@ -99,13 +99,19 @@ static int64_t set_flags(struct task *t, struct file *f, int flags)
 	return r;
 }
 
+/* id 0: nobody. Else the number must be in use, by whatever. */
 static int64_t set_owner(struct file *f, int type, pid_t id)
 {
+	bool ok;
+
 	mutex_lock(&tasks_lock);
-	f->owner_type = type;
-	f->owner = id;
+	ok = !id || task_find_locked(id) || group_find_locked(id) || pgroup_find_locked(id);
+	if (ok) {
+		f->owner_type = type;
+		f->owner = id;
+	}
 	mutex_unlock(&tasks_lock);
-	return 0;
+	return ok ? 0 : -ESRCH;
 }
 
 static int64_t set_owner_ex(struct task *t, struct file *f, uint64_t addr)
@@ -163,13 +169,12 @@ static int lock_range(struct file *f, const struct flock *l, uint64_t *start, ui
 	return 0;
 }
 
-static int64_t get_lock(struct task *t, struct file *f, uint64_t addr, struct flock *l, const struct lock_request *want)
+static int64_t get_lock(struct task *t, uint64_t addr, struct flock *l, const struct lock_request *want)
 {
 	struct lock_request found;
 
 	if (l->l_type != F_RDLCK && l->l_type != F_WRLCK)
 		return -EINVAL;
-	(void)f;
 	if (lock_record_test(want, &found)) {
 		l->l_type = found.type;
 		l->l_whence = SEEK_SET;
@@ -182,16 +187,30 @@ static int64_t get_lock(struct task *t, struct file *f, uint64_t addr, struct fl
 	return guest_write(t->mm, addr, l, sizeof(*l));
 }
 
-static int64_t set_lock(struct task *t, struct file *f, const struct lock_request *want, bool wait)
+static int64_t set_lock(struct task *t, int fd, const struct lock_request *want, bool wait)
 {
+	struct file *f = want->file, *still;
+	int64_t r;
+
 	if (want->type != F_RDLCK && want->type != F_WRLCK && want->type != F_UNLCK)
 		return -EINVAL;
 	if ((want->type == F_RDLCK && !file_readable(f)) || (want->type == F_WRLCK && !file_writable(f)))
 		return -EBADF;
-	return lock_record(t, want, wait);
+	r = lock_record(t, want, wait);
+	if (r || want->type == F_UNLCK || want->owner == f)
+		return r;
+	/* Another thread may have closed fd meanwhile, and then nobody would ever unlock. */
+	still = fd_lookup(t->files, fd);
+	if (still != f) {
+		locks_posix_close(f, want->owner);
+		r = -EBADF;
+	}
+	if (still)
+		file_put(still);
+	return r;
 }
 
-static int64_t record_lock(struct task *t, struct file *f, int cmd, uint64_t addr)
+static int64_t record_lock(struct task *t, struct file *f, int fd, int cmd, uint64_t addr)
 {
 	bool ofd = cmd == F_OFD_GETLK || cmd == F_OFD_SETLK || cmd == F_OFD_SETLKW;
 	struct lock_request want = { .owner = ofd ? (void *)f : (void *)t->files, .file = f, .pid = ofd ? -1 : t->tg->tgid };
@@ -207,8 +226,8 @@ static int64_t record_lock(struct task *t, struct file *f, int cmd, uint64_t add
 	if (r)
 		return r;
 	if (cmd == F_GETLK || cmd == F_OFD_GETLK)
-		return get_lock(t, f, addr, &l, &want);
-	return set_lock(t, f, &want, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
+		return get_lock(t, addr, &l, &want);
+	return set_lock(t, fd, &want, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
 }
 
 /* --- fcntl: the rest --- */
@@ -258,7 +277,7 @@ static int64_t control_descriptor(struct task *t, struct file *f, int fd, int cm
 	}
 }
 
-static int64_t control_file(struct task *t, struct file *f, int cmd, uint64_t arg)
+static int64_t control_file(struct task *t, struct file *f, int fd, int cmd, uint64_t arg)
 {
 	int id = (int)arg;
 
@@ -271,7 +290,7 @@ static int64_t control_file(struct task *t, struct file *f, int cmd, uint64_t ar
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
-		return record_lock(t, f, cmd, arg);
+		return record_lock(t, f, fd, cmd, arg);
 	case F_GETOWN:
 		return f->owner_type == F_OWNER_PGRP ? -f->owner : f->owner;
 	case F_SETOWN:
@@ -320,7 +339,7 @@ SYSCALL_DECLARE(fcntl)
 	if (path_command(cmd))
 		r = control_descriptor(t, f, fd, cmd, a[2]);
 	else
-		r = f->flags & O_PATH ? -EBADF : control_file(t, f, cmd, a[2]);
+		r = f->flags & O_PATH ? -EBADF : control_file(t, f, fd, cmd, a[2]);
 	file_put(f);
 	return r;
 }
@@ -343,6 +362,24 @@ SYSCALL_DECLARE(flock)
 
 /* --- writing back --- */
 
+SYSCALL_DECLARE(sync_file_range)
+{
+	const unsigned known = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	int64_t off = (int64_t)a[1], len = (int64_t)a[2], r = 0;
+	struct file *f = fd_lookup(t->files, (int)a[0]);
+
+	if (!f)
+		return -EBADF;
+	if ((unsigned)a[3] & ~known || off < 0 || len < 0 || off > INT64_MAX - len)
+		r = -EINVAL;
+	else if (f->inode->type != S_IFREG && f->inode->type != S_IFDIR && f->inode->type != S_IFBLK)
+		r = -ESPIPE;
+	else if (f->ops->sync)
+		r = f->ops->sync(f, true);
+	file_put(f);
+	return r;
+}
+
 static int64_t sync_fd(struct task *t, int fd, bool data_only)
 {
 	struct file *f = fd_lookup(t->files, fd);
@@ -362,15 +399,6 @@ SYSCALL_DECLARE(fsync)
 
 SYSCALL_DECLARE(fdatasync)
 {
-	return sync_fd(t, (int)a[0], true);
-}
-
-SYSCALL_DECLARE(sync_file_range)
-{
-	const unsigned known = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-
-	if ((unsigned)a[3] & ~known || (int64_t)a[1] < 0 || (int64_t)a[2] < 0)
-		return -EINVAL;
 	return sync_fd(t, (int)a[0], true);
 }
 

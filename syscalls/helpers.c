@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <time.h>
 
 enum { NSEC_PER_SEC = 1000000000 };
@@ -16,6 +17,27 @@ int syscall_path(struct task *t, uint64_t addr, char *buf)
 	ssize_t n = guest_read_string(t->mm, buf, addr, PATH_MAX);
 
 	return n < 0 ? (int)n : 0;
+}
+
+int syscall_read_extensible(struct task *t, void *dst, size_t known, size_t min, uint64_t addr, uint64_t size)
+{
+	unsigned char rest[256];
+
+	if (size < min)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	memset(dst, 0, known);
+	int r = guest_read(t->mm, dst, addr, MIN(size, known));
+	for (uint64_t off = known; !r && off < size; off += sizeof(rest)) {
+		size_t n = MIN(size - off, sizeof(rest));
+
+		r = guest_read(t->mm, rest, addr + off, n);
+		for (size_t i = 0; !r && i < n; i++)
+			if (rest[i])
+				r = -E2BIG;
+	}
+	return r;
 }
 
 int syscall_timespec(struct task *t, uint64_t addr, int64_t *ns)

@@ -57,30 +57,6 @@ SYSCALL_DECLARE(openat)
 
 /* --- openat2 --- */
 
-static int read_how(struct task *t, uint64_t addr, uint64_t size, struct open_how *how)
-{
-	unsigned char rest[256];
-	uint64_t known = sizeof(*how);
-	int r;
-
-	if (size < known)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	r = guest_read(t->mm, how, addr, known);
-	/* A larger structure of a later kernel is fine as long as what we do not know is zero. */
-	for (uint64_t at = known; !r && at < size;) {
-		uint64_t n = MIN(size - at, sizeof(rest));
-
-		r = guest_read(t->mm, rest, addr + at, n);
-		for (uint64_t i = 0; !r && i < n; i++)
-			if (rest[i])
-				r = -E2BIG;
-		at += n;
-	}
-	return r;
-}
-
 static int check_how(const struct open_how *how)
 {
 	const uint64_t path_flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -111,7 +87,7 @@ SYSCALL_DECLARE(openat2)
 {
 	struct open_how how;
 	char name[PATH_MAX];
-	int r = read_how(t, a[2], a[3], &how);
+	int r = syscall_read_extensible(t, &how, sizeof(how), sizeof(how), a[2], a[3]);
 
 	if (!r)
 		r = check_how(&how);

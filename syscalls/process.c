@@ -155,28 +155,6 @@ int64_t sys_clone(struct task *t, const uint64_t a[6])
 	return do_clone(t, &p);
 }
 
-/* Copies an extensible structure: what the caller has more than we know must be zero. -EINVAL below min, -E2BIG. */
-static int copy_extensible(struct task *t, void *dst, size_t known, size_t min, uint64_t addr, uint64_t size)
-{
-	unsigned char rest[256];
-
-	if (size < min)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	memset(dst, 0, known);
-	int r = guest_read(t->mm, dst, addr, MIN(size, known));
-	for (uint64_t off = known; !r && off < size; off += sizeof(rest)) {
-		size_t n = MIN(size - off, sizeof(rest));
-
-		r = guest_read(t->mm, rest, addr + off, n);
-		for (size_t i = 0; !r && i < n; i++)
-			if (rest[i])
-				r = -E2BIG;
-	}
-	return r;
-}
-
 static int check_clone3(const struct clone_args *ca, uint64_t size)
 {
 	if (ca->set_tid_size > 32 || !ca->set_tid != !ca->set_tid_size)
@@ -203,7 +181,7 @@ static int check_clone3(const struct clone_args *ca, uint64_t size)
 int64_t sys_clone3(struct task *t, const uint64_t a[6])
 {
 	struct clone_args ca;
-	int r = copy_extensible(t, &ca, sizeof(ca), CLONE_ARGS_SIZE_VER0, a[0], a[1]);
+	int r = syscall_read_extensible(t, &ca, sizeof(ca), CLONE_ARGS_SIZE_VER0, a[0], a[1]);
 
 	if (!r)
 		r = check_clone3(&ca, a[1]);

@@ -35,6 +35,21 @@ REFUSE(swapon, EPERM)
 REFUSE(syslog, EPERM)
 REFUSE(vhangup, EPERM)
 
+/* Mounts are made at boot: what a guest may see is not its to change. */
+REFUSE(fsconfig, EPERM)
+REFUSE(fsmount, EPERM)
+REFUSE(fsopen, EPERM)
+REFUSE(fspick, EPERM)
+REFUSE(mount, EPERM)
+REFUSE(mount_setattr, EPERM)
+REFUSE(move_mount, EPERM)
+REFUSE(open_tree, EPERM)
+REFUSE(pivot_root, EPERM)
+REFUSE(umount2, EPERM)
+
+/* Handles name inodes that the sandbox forgets. */
+REFUSE(name_to_handle_at, EOPNOTSUPP)
+
 /* Views of other processes and of the kernel that would be the host's. */
 REFUSE(bpf, EPERM)
 REFUSE(fanotify_init, EPERM)

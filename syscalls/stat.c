@@ -9,34 +9,53 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
 /* --- finding what is asked about --- */
 
-/* The attributes of an open file, O_PATH ones included. */
-static int attr_of_fd(struct task *t, int fd, struct attr *out)
+/* What statx(2) says beside attributes. */
+struct place {
+	int mount_id;
+	bool mount_root;
+};
+
+static struct place place_of(const struct path *p)
+{
+	return (struct place){ .mount_id = path_mount_id(p), .mount_root = path_is_mount_root(p) };
+}
+
+/* The attributes of an open file, O_PATH ones included. place may be NULL. */
+static int attr_of_fd(struct task *t, int fd, struct attr *out, struct place *place)
 {
 	struct file *f = fd_lookup_any(t->files, fd);
+	struct path p;
 	int r;
 
 	if (!f)
 		return -EBADF;
 	r = inode_getattr(f->inode, out);
+	if (!r && place && !(r = file_path(f, &p))) {
+		*place = place_of(&p);
+		path_put(&p);
+	}
 	file_put(f);
 	return r;
 }
 
-static int attr_of_name(struct task *t, int dirfd, const char *name, unsigned walk, struct attr *out)
+static int attr_of_name(struct task *t, int dirfd, const char *name, unsigned walk, struct attr *out, struct place *place)
 {
 	struct path p;
 	int r;
 
 	if (!name[0] && walk & WALK_EMPTY && dirfd != AT_FDCWD)
-		return attr_of_fd(t, dirfd, out);
+		return attr_of_fd(t, dirfd, out, place);
 	r = vfs_walk(t, dirfd, name, walk, &p);
 	if (r)
 		return r;
 	r = vfs_getattr(&p, out);
+	if (place)
+		*place = place_of(&p);
 	path_put(&p);
 	return r;
 }
@@ -46,7 +65,7 @@ static unsigned at_walk(int flags)
 	return (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
 }
 
-static int attr_at(struct task *t, int dirfd, uint64_t addr, int flags, struct attr *out)
+static int attr_at(struct task *t, int dirfd, uint64_t addr, int flags, struct attr *out, struct place *place)
 {
 	char name[PATH_MAX];
 	int r;
@@ -56,7 +75,7 @@ static int attr_at(struct task *t, int dirfd, uint64_t addr, int flags, struct a
 		name[0] = '\0';
 	else if ((r = syscall_path(t, addr, name)))
 		return r;
-	return attr_of_name(t, dirfd, name, at_walk(flags), out);
+	return attr_of_name(t, dirfd, name, at_walk(flags), out, place);
 }
 
 /* --- struct stat --- */
@@ -83,7 +102,7 @@ static int64_t write_stat(struct task *t, uint64_t addr, const struct attr *a)
 static int64_t stat_at(struct task *t, int dirfd, uint64_t name, uint64_t addr, int flags)
 {
 	struct attr attr;
-	int r = attr_at(t, dirfd, name, flags, &attr);
+	int r = attr_at(t, dirfd, name, flags, &attr, NULL);
 
 	return r ? r : write_stat(t, addr, &attr);
 }
@@ -101,7 +120,7 @@ SYSCALL_DECLARE(lstat)
 SYSCALL_DECLARE(fstat)
 {
 	struct attr attr;
-	int r = attr_of_fd(t, (int)a[0], &attr);
+	int r = attr_of_fd(t, (int)a[0], &attr, NULL);
 
 	return r ? r : write_stat(t, a[1], &attr);
 }
@@ -110,7 +129,7 @@ SYSCALL_DECLARE(newfstatat)
 {
 	int flags = (int)a[3];
 
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH))
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE))
 		return -EINVAL;
 	return stat_at(t, (int)a[0], a[1], a[2], flags);
 }
@@ -126,7 +145,8 @@ SYSCALL_DECLARE(statx)
 {
 	int flags = (int)a[2];
 	unsigned mask = (unsigned)a[3];
-	struct statx sx = { .stx_mask = STATX_BASIC_STATS };
+	struct statx sx = { .stx_mask = STATX_BASIC_STATS | STATX_MNT_ID, .stx_attributes_mask = STATX_ATTR_MOUNT_ROOT };
+	struct place place;
 	struct attr attr;
 	int r;
 
@@ -134,9 +154,12 @@ SYSCALL_DECLARE(statx)
 		return -EINVAL;
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE))
 		return -EINVAL;
-	r = attr_at(t, (int)a[0], a[1], flags, &attr);
+	r = attr_at(t, (int)a[0], a[1], flags, &attr, &place);
 	if (r)
 		return r;
+	sx.stx_mnt_id = (uint64_t)place.mount_id;
+	if (place.mount_root)
+		sx.stx_attributes |= STATX_ATTR_MOUNT_ROOT;
 	sx.stx_blksize = attr.blksize;
 	sx.stx_nlink = attr.nlink;
 	sx.stx_uid = attr.uid;
@@ -161,11 +184,25 @@ SYSCALL_DECLARE(statx)
 
 /* --- file systems --- */
 
-static int64_t write_statfs(struct task *t, struct filesystem *fs, uint64_t addr)
+/* f_flags is the mount's: statfs(2). */
+static int64_t mount_flags(const struct path *p)
 {
+	const int64_t valid = 0x20, relatime = 0x1000;
+	unsigned flags = path_mount_flags(p);
+
+	return valid | relatime | (flags & MOUNT_RDONLY ? ST_RDONLY : 0) | (flags & MOUNT_NOEXEC ? ST_NOEXEC : 0) |
+	       (flags & MOUNT_NOSUID ? ST_NOSUID : 0) | (flags & MOUNT_NODEV ? ST_NODEV : 0);
+}
+
+/* Puts p. */
+static int64_t write_statfs(struct task *t, struct path *p, uint64_t addr)
+{
+	struct filesystem *fs = path_inode(p)->fs;
 	struct statfs st = { 0 };
 	int r = fs->ops->statfs ? fs->ops->statfs(fs, &st) : -ENOSYS;
 
+	st.f_flags = mount_flags(p);
+	path_put(p);
 	return r ? r : guest_write(t->mm, addr, &st, sizeof(st));
 }
 
@@ -178,21 +215,20 @@ SYSCALL_DECLARE(statfs)
 	if (r)
 		return r;
 	r = vfs_walk(t, AT_FDCWD, name, WALK_FOLLOW, &p);
-	if (r)
-		return r;
-	r = write_statfs(t, path_inode(&p)->fs, a[1]);
-	path_put(&p);
-	return r;
+	return r ? r : write_statfs(t, &p, a[1]);
 }
 
 SYSCALL_DECLARE(fstatfs)
 {
 	struct file *f = fd_lookup_any(t->files, (int)a[0]);
+	struct path p;
 	int64_t r;
 
 	if (!f)
 		return -EBADF;
-	r = write_statfs(t, f->inode->fs, a[1]);
+	r = file_path(f, &p);
+	if (!r)
+		r = write_statfs(t, &p, a[1]);
 	file_put(f);
 	return r;
 }

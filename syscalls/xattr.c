@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Extended attributes: xattr(7), getxattr(2), setxattr(2), listxattr(2), removexattr(2). */
+/* Extended attributes: xattr(7), getxattr(2), setxattr(2), listxattr(2), removexattr(2), and the newer forms of these that take a
+ * directory's descriptor and flags. */
 #include "fs/fdtable.h"
 #include "fs/notify.h"
 #include "fs/vfs.h"
@@ -13,46 +14,65 @@
 #include <string.h>
 #include <sys/xattr.h>
 
-/* What a call is about: a name that is walked, or a descriptor. */
-struct target {
-	struct path path;
-	struct inode *inode; /* borrowed */
-	struct file *file;
+/* What a call names: a descriptor, or a path to be walked from dirfd. */
+struct subject {
+	int fd; /* BY_FD; else where the walk starts */
+	enum { BY_NAME, BY_FD } how;
+	uint64_t name;
+	int flags; /* AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH */
 };
 
-enum how { BY_NAME, BY_LINK, BY_FD };
+/* struct xattr_args of linux/xattr.h, where it is new enough. */
+struct value_args {
+	uint64_t value;
+	uint32_t size, flags;
+};
 
-static int target_find(struct task *t, uint64_t arg, enum how how, struct target *out)
+static struct subject named(uint64_t name, int flags)
 {
-	char name[PATH_MAX];
-	int r;
-
-	out->file = NULL;
-	if (how == BY_FD) {
-		out->file = fd_lookup(t->files, (int)arg);
-		if (!out->file)
-			return -EBADF;
-		r = file_path(out->file, &out->path);
-		if (r) {
-			file_put(out->file);
-			return r;
-		}
-	} else {
-		r = syscall_path(t, arg, name);
-		if (!r)
-			r = vfs_walk(t, AT_FDCWD, name, how == BY_NAME ? WALK_FOLLOW : 0, &out->path);
-		if (r)
-			return r;
-	}
-	out->inode = path_inode(&out->path);
-	return 0;
+	return (struct subject){ .how = BY_NAME, .fd = AT_FDCWD, .name = name, .flags = flags };
 }
 
-static void target_put(struct target *g)
+static struct subject opened(uint64_t fd)
 {
-	path_put(&g->path);
-	if (g->file)
-		file_put(g->file);
+	return (struct subject){ .how = BY_FD, .fd = (int)fd };
+}
+
+static struct subject at(const uint64_t a[6])
+{
+	return (struct subject){ .how = BY_NAME, .fd = (int)a[0], .name = a[1], .flags = (int)(unsigned)a[2] };
+}
+
+static int find_opened(struct task *t, int fd, struct path *out)
+{
+	struct file *f = fd_lookup(t->files, fd);
+	int r;
+
+	if (!f)
+		return -EBADF;
+	r = file_path(f, out);
+	file_put(f);
+	return r;
+}
+
+/* *out gets references. */
+static int find(struct task *t, const struct subject *s, struct path *out)
+{
+	unsigned walk = (s->flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (s->flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	char name[PATH_MAX] = "";
+	int r = 0;
+
+	if (s->how == BY_FD)
+		return find_opened(t, s->fd, out);
+	if (s->flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	if (s->name || !(s->flags & AT_EMPTY_PATH))
+		r = syscall_path(t, s->name, name);
+	if (r)
+		return r;
+	if (!name[0] && s->flags & AT_EMPTY_PATH && s->fd >= 0)
+		return find_opened(t, s->fd, out);
+	return vfs_walk(t, s->fd, name, walk, out);
 }
 
 static int read_name(struct task *t, uint64_t addr, char name[static XATTR_NAME_MAX + 1])
@@ -64,18 +84,44 @@ static int read_name(struct task *t, uint64_t addr, char name[static XATTR_NAME_
 	return n < 0 ? (int)n : 0;
 }
 
-/* xattr(7): who may use a name. mask: R_OK or W_OK. */
-static int check_name(struct task *t, const struct target *g, const char *name, int mask)
+static int check_user(struct task *t, const struct path *p, int mask)
 {
-	if (!strncmp(name, "user.", 5)) {
-		if (g->inode->type != S_IFREG && g->inode->type != S_IFDIR)
-			return mask & W_OK ? -EPERM : -ENODATA;
-		return vfs_permission(&g->path, t->cred, mask);
+	struct inode *i = path_inode(p);
+	struct attr attr;
+	int r;
+
+	if (i->type != S_IFREG && i->type != S_IFDIR)
+		return mask & W_OK ? -EPERM : -ENODATA;
+	/* In a directory like /tmp, who may only write leaves no notes on it. */
+	if (mask & W_OK && i->type == S_IFDIR) {
+		r = inode_getattr(i, &attr);
+		if (r)
+			return r;
+		if (attr.mode & S_ISVTX && t->cred->fsuid != attr.uid && !cred_capable(t->cred, CAP_FOWNER))
+			return -EPERM;
 	}
-	if (!strncmp(name, "trusted.", 8))
-		return cred_capable(t->cred, CAP_SYS_ADMIN) ? 0 : mask & W_OK ? -EPERM : -ENODATA;
-	if (!strncmp(name, "security.", 9) || !strncmp(name, "system.", 7))
-		return mask & W_OK && !cred_capable(t->cred, CAP_SYS_ADMIN) ? -EPERM : 0;
+	return vfs_permission(p, t->cred, mask);
+}
+
+static bool has_prefix(const char *name, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return !strncmp(name, prefix, len) && name[len];
+}
+
+/* xattr(7): who may use a name. mask: R_OK or W_OK. */
+static int check_name(struct task *t, const struct path *p, const char *name, int mask)
+{
+	bool admin = cred_capable(t->cred, CAP_SYS_ADMIN);
+
+	if (has_prefix(name, "user."))
+		return check_user(t, p, mask);
+	if (has_prefix(name, "trusted."))
+		return admin ? 0 : mask & W_OK ? -EPERM : -ENODATA;
+	if (has_prefix(name, "security."))
+		return mask & W_OK && !admin ? -EPERM : 0;
+	/* No access control lists here. */
 	return -EOPNOTSUPP;
 }
 
@@ -91,38 +137,42 @@ static int64_t give(struct task *t, uint64_t addr, size_t size, const void *buf,
 	return r ? r : n;
 }
 
-static int64_t get(struct task *t, const uint64_t a[6], enum how how)
+static int64_t get(struct task *t, struct subject s, uint64_t name_addr, uint64_t addr, uint64_t room)
 {
-	size_t size = MIN(a[3], (uint64_t)XATTR_SIZE_MAX);
+	size_t size = MIN(room, (uint64_t)XATTR_SIZE_MAX);
 	char name[XATTR_NAME_MAX + 1];
 	void *buf = malloc(size ? size : 1);
-	struct target g;
-	int64_t r = buf ? read_name(t, a[1], name) : -ENOMEM;
+	struct inode *i;
+	struct path p;
+	int64_t r = buf ? read_name(t, name_addr, name) : -ENOMEM;
 
 	if (!r)
-		r = target_find(t, a[0], how, &g);
+		r = find(t, &s, &p);
 	if (!r) {
-		r = check_name(t, &g, name, R_OK);
+		i = path_inode(&p);
+		r = check_name(t, &p, name, R_OK);
 		if (!r)
-			r = g.inode->ops->getxattr ? g.inode->ops->getxattr(g.inode, name, buf, size) : -EOPNOTSUPP;
-		r = give(t, a[2], size, buf, r);
-		target_put(&g);
+			r = i->ops->getxattr ? i->ops->getxattr(i, name, buf, size) : -EOPNOTSUPP;
+		r = give(t, addr, size, buf, r);
+		path_put(&p);
 	}
 	free(buf);
 	return r;
 }
 
-static int64_t list(struct task *t, const uint64_t a[6], enum how how)
+static int64_t list(struct task *t, struct subject s, uint64_t addr, uint64_t room)
 {
-	size_t size = MIN(a[2], (uint64_t)XATTR_LIST_MAX);
+	size_t size = MIN(room, (uint64_t)XATTR_LIST_MAX);
 	char *buf = malloc(size ? size : 1);
-	struct target g;
-	int64_t r = buf ? target_find(t, a[0], how, &g) : -ENOMEM;
+	struct inode *i;
+	struct path p;
+	int64_t r = buf ? find(t, &s, &p) : -ENOMEM;
 
 	if (!r) {
-		r = g.inode->ops->listxattr ? g.inode->ops->listxattr(g.inode, buf, size) : 0;
-		r = give(t, a[1], size, buf, r);
-		target_put(&g);
+		i = path_inode(&p);
+		r = i->ops->listxattr ? i->ops->listxattr(i, buf, size) : 0;
+		r = give(t, addr, size, buf, r);
+		path_put(&p);
 	}
 	free(buf);
 	return r;
@@ -130,75 +180,102 @@ static int64_t list(struct task *t, const uint64_t a[6], enum how how)
 
 /* --- set and remove --- */
 
-static int64_t change(struct task *t, struct target *g, const char *name, const void *value, size_t size, int flags)
+/* value NULL: removes. */
+static int64_t change(struct task *t, const struct path *p, const char *name, const void *value, size_t size, int flags)
 {
-	const struct inode_ops *ops = g->inode->ops;
-	int64_t r = path_readonly(&g->path) ? -EROFS : check_name(t, g, name, W_OK);
+	struct inode *i = path_inode(p);
+	int64_t r = path_readonly(p) ? -EROFS : check_name(t, p, name, W_OK);
 
 	if (r)
 		return r;
 	if (value)
-		r = ops->setxattr ? ops->setxattr(g->inode, name, value, size, flags) : -EOPNOTSUPP;
+		r = i->ops->setxattr ? i->ops->setxattr(i, name, value, size, flags) : -EOPNOTSUPP;
 	else
-		r = ops->removexattr ? ops->removexattr(g->inode, name) : -EOPNOTSUPP;
+		r = i->ops->removexattr ? i->ops->removexattr(i, name) : -EOPNOTSUPP;
 	if (!r)
-		notify_path(&g->path, IN_ATTRIB);
+		notify_path(p, IN_ATTRIB);
 	return r;
 }
 
-static int64_t set(struct task *t, const uint64_t a[6], enum how how)
+static int64_t set(struct task *t, struct subject s, uint64_t name_addr, uint64_t addr, uint64_t size, int flags)
 {
-	int flags = (int)a[4];
 	char name[XATTR_NAME_MAX + 1];
-	struct target g;
+	struct path p;
 	void *value;
 	int64_t r;
 
 	if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
 		return -EINVAL;
-	r = read_name(t, a[1], name);
+	r = read_name(t, name_addr, name);
 	if (r)
 		return r;
-	if (a[3] > XATTR_SIZE_MAX)
+	if (size > XATTR_SIZE_MAX)
 		return -E2BIG;
-	value = malloc(a[3] ? a[3] : 1);
+	value = malloc(size ? size : 1);
 	if (!value)
 		return -ENOMEM;
-	r = guest_read(t->mm, value, a[2], a[3]);
+	r = guest_read(t->mm, value, addr, size);
 	if (!r)
-		r = target_find(t, a[0], how, &g);
+		r = find(t, &s, &p);
 	if (!r) {
-		r = change(t, &g, name, value, a[3], flags);
-		target_put(&g);
+		r = change(t, &p, name, value, size, flags);
+		path_put(&p);
 	}
 	free(value);
 	return r;
 }
 
-static int64_t remove_named(struct task *t, const uint64_t a[6], enum how how)
+static int64_t remove_named(struct task *t, struct subject s, uint64_t name_addr)
 {
 	char name[XATTR_NAME_MAX + 1];
-	struct target g;
-	int64_t r = read_name(t, a[1], name);
+	struct path p;
+	int64_t r = read_name(t, name_addr, name);
 
 	if (!r)
-		r = target_find(t, a[0], how, &g);
+		r = find(t, &s, &p);
 	if (r)
 		return r;
-	r = change(t, &g, name, NULL, 0, 0);
-	target_put(&g);
+	r = change(t, &p, name, NULL, 0, 0);
+	path_put(&p);
 	return r;
 }
 
-SYSCALL_DECLARE(getxattr) { return get(t, a, BY_NAME); }
-SYSCALL_DECLARE(lgetxattr) { return get(t, a, BY_LINK); }
-SYSCALL_DECLARE(fgetxattr) { return get(t, a, BY_FD); }
-SYSCALL_DECLARE(listxattr) { return list(t, a, BY_NAME); }
-SYSCALL_DECLARE(llistxattr) { return list(t, a, BY_LINK); }
-SYSCALL_DECLARE(flistxattr) { return list(t, a, BY_FD); }
-SYSCALL_DECLARE(setxattr) { return set(t, a, BY_NAME); }
-SYSCALL_DECLARE(lsetxattr) { return set(t, a, BY_LINK); }
-SYSCALL_DECLARE(fsetxattr) { return set(t, a, BY_FD); }
-SYSCALL_DECLARE(removexattr) { return remove_named(t, a, BY_NAME); }
-SYSCALL_DECLARE(lremovexattr) { return remove_named(t, a, BY_LINK); }
-SYSCALL_DECLARE(fremovexattr) { return remove_named(t, a, BY_FD); }
+/* --- the calls --- */
+
+#define FAMILY(prefix, subject)                                                                         \
+	SYSCALL_DECLARE(prefix##getxattr) { return get(t, subject, a[1], a[2], a[3]); }                 \
+	SYSCALL_DECLARE(prefix##listxattr) { return list(t, subject, a[1], a[2]); }                     \
+	SYSCALL_DECLARE(prefix##setxattr) { return set(t, subject, a[1], a[2], a[3], (int)a[4]); }      \
+	SYSCALL_DECLARE(prefix##removexattr) { return remove_named(t, subject, a[1]); }
+
+FAMILY(, named(a[0], 0))
+FAMILY(l, named(a[0], AT_SYMLINK_NOFOLLOW))
+FAMILY(f, opened(a[0]))
+
+SYSCALL_DECLARE(setxattrat)
+{
+	struct value_args v;
+	int r = syscall_read_extensible(t, &v, sizeof(v), sizeof(v), a[4], a[5]);
+
+	return r ? r : set(t, at(a), a[3], v.value, v.size, (int)v.flags);
+}
+
+SYSCALL_DECLARE(getxattrat)
+{
+	struct value_args v;
+	int r = syscall_read_extensible(t, &v, sizeof(v), sizeof(v), a[4], a[5]);
+
+	if (!r && v.flags)
+		r = -EINVAL;
+	return r ? r : get(t, at(a), a[3], v.value, v.size);
+}
+
+SYSCALL_DECLARE(listxattrat)
+{
+	return list(t, at(a), a[3], a[4]);
+}
+
+SYSCALL_DECLARE(removexattrat)
+{
+	return remove_named(t, at(a), a[3]);
+}

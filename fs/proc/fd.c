@@ -53,6 +53,7 @@ static int fdinfo_show(struct pseudo_node *n, struct text *b)
 {
 	struct file *f = node_file(n);
 	char more[1024] = "";
+	int mount_id = f && f->path ? path_mount_id(f->path) : 0;
 
 	if (!f)
 		return -ENOENT;
@@ -61,7 +62,7 @@ static int fdinfo_show(struct pseudo_node *n, struct text *b)
 	mutex_unlock(&f->pos_lock);
 	if (f->ops->fdinfo)
 		f->ops->fdinfo(f, more, sizeof(more));
-	text_printf(b, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t1\nino:\t%lu\n%s", (long)pos, (unsigned)f->flags,
+	text_printf(b, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n%s", (long)pos, (unsigned)f->flags, mount_id,
 		      f->inode ? f->inode->ino : 0, more);
 	file_put(f);
 	return 0;
