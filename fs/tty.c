@@ -10,6 +10,7 @@
  */
 #include "fs/tty.h"
 
+#include "kernel/process.h"
 #include "mm/guest.h"
 
 #include <errno.h>
@@ -82,18 +83,6 @@ static void adopt_locked(struct tty *tty) REQUIRES(tasks_lock)
 		attach_locked(tty, s, init->pgroup);
 }
 
-/* Nobody in the group has a parent in another group of the same session: no shell could ever continue it. */
-static bool pgroup_is_orphaned_locked(struct pgroup *pg) REQUIRES(tasks_lock)
-{
-	struct thread_group *tg;
-
-	LIST_FOREACH(tg, &pg->members, pgroup_link)
-		if (tg->parent && tg->parent->pgroup && tg->parent->pgroup != pg &&
-		    tg->parent->pgroup->session == pg->session)
-			return false;
-	return true;
-}
-
 static void signal_pgroup_locked(struct pgroup *pg, int sig) REQUIRES(tasks_lock)
 {
 	siginfo_t info = { .si_signo = sig, .si_code = SI_KERNEL };
@@ -112,7 +101,7 @@ static int check_change_locked(struct tty *tty, struct task *t, enum tty_access 
 		return 0;
 	if ((t->blocked & sig_bit(sig)) || t->sighand->actions[sig - 1].handler == (uint64_t)(uintptr_t)SIG_IGN)
 		return access == TTY_READ ? -EIO : 0;
-	if (pgroup_is_orphaned_locked(pg))
+	if (pgroup_orphaned_locked(pg, NULL))
 		return -EIO;
 	signal_pgroup_locked(pg, sig);
 	return -ERESTARTSYS;

@@ -178,14 +178,19 @@ int64_t process_getsid(struct task *t, pid_t pid)
 	return r;
 }
 
-/* POSIX: a group is orphaned when the parent of every member is in the group itself or in another session. */
+/* POSIX: a group is orphaned when the parent of every member is in the group itself or in another session. The first process is
+ * the child of whoever started sbx, as it would be without a sandbox: a shell in its session, who can continue it. */
 bool pgroup_orphaned_locked(struct pgroup *pg, const struct thread_group *without)
 {
 	struct thread_group *tg;
 
 	mutex_assert_held(&tasks_lock);
 	LIST_FOREACH(tg, &pg->members, pgroup_link) {
-		if (tg == without || tg->state == GROUP_ZOMBIE || !tg->parent)
+		if (tg == without || tg->state == GROUP_ZOMBIE)
+			continue;
+		if (tg->tgid == 1)
+			return false;
+		if (!tg->parent)
 			continue;
 		if (tg->parent->pgroup != pg && tg->parent->pgroup->session == pg->session)
 			return false;

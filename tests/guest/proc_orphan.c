@@ -102,6 +102,8 @@ static void orphaned_job(void)
 	pid_t pid = fork();
 
 	if (!pid) {
+		setsid(); /* whoever adopts the job is in another session, pid 1 of a sandbox too */
+
 		pid_t job = fork();
 
 		if (!job) {
