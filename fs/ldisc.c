@@ -277,9 +277,10 @@ ssize_t ldisc_read(struct ldisc *l, struct io *io)
 	most = (uint32_t)MIN(io->left, l->line - l->tail);
 	while (n < most && !ends_line(l, l->tail + n))
 		n++;
-	if (n < most) {
+	/* An end of file right after what fits is taken along. */
+	if (l->tail + n != l->line && ends_line(l, l->tail + n)) {
 		eof = !*at(l, l->tail + n);
-		n += !eof;
+		n += !eof && n < most;
 	}
 	if (n)
 		r = copy_out(l, io, n);

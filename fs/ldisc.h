@@ -21,6 +21,7 @@ struct ldisc {
 	uint32_t line; /* end of the last complete line; only lines are read in canonical mode */
 	uint64_t ends[LDISC_INPUT / 64]; /* which bytes end a line */
 	struct ring out;
+	uint32_t echoed; /* where the output was when the master's current write began */
 	uint32_t column, line_column; /* where the output is, where the line being typed began */
 	bool literal; /* the next character is just one (VLNEXT) */
 	bool erasing; /* between the \ and / of ECHOPRT */

@@ -26,13 +26,12 @@ static void end_erasing(struct ldisc *l)
 
 static void echo_typed(struct ldisc *l, unsigned char c)
 {
+	if (!lflag(l, ECHO))
+		return;
 	end_erasing(l);
 	if (l->line == l->head)
 		l->line_column = l->column;
-	if (c == '\n')
-		ldisc_put_processed(l, c);
-	else
-		echo(l, c);
+	echo(l, c);
 }
 
 /* --- the line being typed --- */
@@ -205,6 +204,7 @@ static void raise_signal(struct ldisc *l, unsigned char c, int sig)
 	l->signals |= sig_bit(sig);
 	if (!lflag(l, NOFLSH)) {
 		ldisc_flush_output(l);
+		l->out.len = MIN(l->out.len, l->echoed); /* echoes of this very write have not gone out yet */
 		ldisc_flush_input(l);
 	}
 	if (iflag(l, IXON))
@@ -276,8 +276,7 @@ static bool canonical(struct ldisc *l, unsigned char c)
 	} else if (is(l, VEOF, c)) {
 		store_line_end(l, 0);
 	} else if (is(l, VEOL, c) || (is(l, VEOL2, c) && extended)) {
-		if (lflag(l, ECHO))
-			echo_typed(l, c);
+		echo_typed(l, c);
 		store_line_end(l, c);
 	} else {
 		return false;
@@ -291,7 +290,9 @@ static void receive_one(struct ldisc *l, unsigned char c)
 		c &= 0x7f;
 	if (l->literal) {
 		l->literal = false;
-		goto out_store;
+		echo_typed(l, c);
+		store_typed(l, c);
+		return;
 	}
 	if (iflag(l, IUCLC) && lflag(l, IEXTEN) && c >= 'A' && c <= 'Z')
 		c += 'a' - 'A';
@@ -313,9 +314,12 @@ static void receive_one(struct ldisc *l, unsigned char c)
 	}
 	if (lflag(l, ICANON) && canonical(l, c))
 		return;
-out_store:
-	if (lflag(l, ECHO))
+	if (c == '\n' && lflag(l, ECHO)) {
+		end_erasing(l);
+		ldisc_put_processed(l, c);
+	} else {
 		echo_typed(l, c);
+	}
 	store_typed(l, c);
 }
 
@@ -336,6 +340,7 @@ size_t ldisc_receive(struct ldisc *l, const unsigned char *bytes, size_t n)
 			store(l, bytes[done++]);
 		return n;
 	}
+	l->echoed = l->out.len;
 	while (done < n && ldisc_has_room(l))
 		receive_one(l, bytes[done++]);
 	return done;
