@@ -358,6 +358,7 @@ static void switching(void)
 	flags(0, 0, 0, 0, 0, ICANON);
 	one_read("canonical again", 100);
 	type("eol;");
+	usleep(20000);
 	struct termios t;
 	tcgetattr(s, &t);
 	t.c_cc[VEOL] = ';';
