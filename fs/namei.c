@@ -129,12 +129,13 @@ int vfs_link(struct task *t, const struct path *what, int dirfd, const char *nam
 	dir = path_inode(&n.l.dir);
 	if (what->mount != n.l.dir.mount || i->fs != dir->fs)
 		r = -EXDEV;
-	else if (dir->dead)
+	else if (dir->dead || (!a.nlink && !i->linkable))
 		r = -ENOENT;
 	else
 		r = dir->ops->link ? dir->ops->link(dir, n.l.name, n.l.len, i) : -EPERM;
 	if (!r) {
 		inode_get(i);
+		i->linkable = false;
 		dentry_instantiate(n.d, i);
 	}
 	new_name_end(&n, r, IN_CREATE);

@@ -174,7 +174,7 @@ static int lookup_or_create(struct task *t, const struct walk_last *l, int flags
 	r = dentry_lookup_locked(l->dir.dentry, l->name, l->len, &d);
 	if (!r && !d->inode) {
 		mode = (mode & 07777 & ~fs_context_umask(t->fs)) | S_IFREG;
-		r = l->slash ? -EISDIR : dentry_create_locked(&l->dir, d, mode, 0, t->cred);
+		r = dentry_create_locked(&l->dir, d, mode, 0, t->cred);
 		if (r)
 			dentry_put(d);
 		else
@@ -200,6 +200,9 @@ static int open_create_once(struct task *t, struct walk_last *l, int flags, uint
 
 	if (l->kind != LAST_NAME)
 		return flags & O_EXCL ? -EEXIST : -EISDIR;
+	/* A name with a slash behind it asks for a directory, which open(2) does not make. */
+	if (l->slash)
+		return -EISDIR;
 	r = lookup_or_create(t, l, flags, mode, &d, &created);
 	if (r)
 		return r;
@@ -217,7 +220,7 @@ static int open_create_once(struct task *t, struct walk_last *l, int flags, uint
 	p = (struct path){ l->dir.mount, d };
 	mount_get(p.mount);
 	path_follow_mounts(&p);
-	r = l->slash && p.dentry->inode->type != S_IFDIR ? -ENOTDIR : open_path(&p, flags, t->cred, created, out);
+	r = open_path(&p, flags, t->cred, created, out);
 	path_put(&p);
 	return r;
 }
@@ -254,6 +257,7 @@ static int open_tmpfile(struct task *t, int dirfd, const char *name, int flags, 
 					-EOPNOTSUPP;
 	if (r)
 		goto out_put;
+	i->linkable = !(flags & O_EXCL);
 	n.dentry = dentry_new_nameless(p.mount->fs, i, "");
 	if (!n.dentry) {
 		inode_put(i);

@@ -91,6 +91,7 @@ struct inode {
 	_Atomic uint32_t mode, uid, gid;
 	_Atomic bool perm_cached;
 	bool dead; /* a directory that was removed: nothing can be made in it; lock */
+	_Atomic bool linkable; /* made without a name (O_TMPFILE), which link(2) may give it */
 	_Atomic int write_count; /* open for writing (positive) or executed (negative): ETXTBSY */
 	void *attached; /* FIFO pipe, bound socket: owned by the module that set it */
 	void (*attached_put)(void *attached);

@@ -117,7 +117,7 @@ SYSCALL_DECLARE(close_range)
 
 /* --- memfd_create --- */
 
-enum { MEMFD_NAME_MAX = 249 };
+enum { MEMFD_NAME_MAX = 249, MEMFD_SEAL_EXEC = 0x20 };
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
 #define MFD_EXEC 16U
@@ -137,6 +137,9 @@ SYSCALL_DECLARE(memfd_create)
 	n = guest_read_string(t->mm, name, a[0], sizeof(name));
 	if (n < 0)
 		return n == -ENAMETOOLONG ? -EINVAL : n;
-	r = memfd_new(name, flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL), flags & MFD_NOEXEC_SEAL ? 0666 : 0777, t->cred, &f);
+	if (flags & MFD_NOEXEC_SEAL)
+		r = memfd_new(name, MEMFD_SEAL_EXEC, 0666, t->cred, &f);
+	else
+		r = memfd_new(name, flags & MFD_ALLOW_SEALING ? 0 : F_SEAL_SEAL, 0777, t->cred, &f);
 	return r ? r : fd_install_task(t, f, flags & MFD_CLOEXEC);
 }

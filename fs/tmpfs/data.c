@@ -60,6 +60,7 @@ int tmpfs_data_get(struct tmpfs_node *n, struct tmpfs_data **out)
 			mappings_init(&d->mappings);
 			d->mappable.ops = &tmpfs_mappable_ops;
 			d->node = n;
+			d->seals = tmpfs_of(&n->inode)->lower ? SEALS_NONE : F_SEAL_SEAL;
 			n->reg = d;
 		}
 	}

@@ -338,7 +338,7 @@ int memfd_get_seals(struct file *f)
 	mutex_lock(&n->data);
 	seals = n->reg->seals;
 	mutex_unlock(&n->data);
-	return seals;
+	return seals & SEALS_NONE ? -EINVAL : seals;
 }
 
 int memfd_add_seals(struct file *f, int seals)
@@ -351,13 +351,18 @@ int memfd_add_seals(struct file *f, int seals)
 		return -EINVAL;
 	if (!file_writable(f))
 		return -EPERM;
-	if (seals & ~(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | 0x20))
+	if (seals & ~(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC))
 		return -EINVAL;
 	n = f->private;
 	mutex_lock(&n->inode.lock);
 	writable_maps = mappings_writable(&n->reg->mappings);
 	mutex_lock(&n->data);
-	if (n->reg->seals & F_SEAL_SEAL)
+	/* What is not executable will never be, and what is not writable any more is what it is. */
+	if (seals & F_SEAL_EXEC && n->attr.mode & 0111)
+		seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+	if (n->reg->seals & SEALS_NONE)
+		r = -EINVAL;
+	else if (n->reg->seals & F_SEAL_SEAL)
 		r = -EPERM;
 	else if (seals & F_SEAL_WRITE && writable_maps)
 		r = -EBUSY;

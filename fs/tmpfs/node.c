@@ -111,6 +111,10 @@ static int node_setattr(struct inode *i, const struct attr *a, unsigned valid)
 			return r;
 	}
 	mutex_lock(&n->data);
+	if (valid & ATTR_MODE && n->reg && n->reg->seals & F_SEAL_EXEC && (n->attr.mode ^ a->mode) & 0111) {
+		mutex_unlock(&n->data);
+		return -EPERM;
+	}
 	if (valid & ATTR_MODE)
 		n->attr.mode = (n->attr.mode & S_IFMT) | (a->mode & 07777);
 	if (valid & ATTR_UID)

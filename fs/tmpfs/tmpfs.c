@@ -122,13 +122,13 @@ int overlay_new(struct memfile *mf, struct filesystem *lower, uint64_t size_limi
 	return 0;
 }
 
-int memfd_new(const char *name, bool sealing, uint32_t mode, const struct cred *c, struct file **out)
+int memfd_new(const char *name, int seals, uint32_t mode, const struct cred *c, struct file **out)
 {
 	struct mount *m = anon_mount();
 	struct tmpfs_node *n;
 	struct tmpfs_data *d;
 	struct path *p;
-	char full[NAME_MAX + 1];
+	char full[NAME_MAX + 8];
 	int r;
 
 	if (!memfd_fs)
@@ -142,7 +142,7 @@ int memfd_new(const char *name, bool sealing, uint32_t mode, const struct cred *
 	r = tmpfs_data_get(n, &d);
 	if (!p || r)
 		goto out_nomem;
-	d->seals = sealing ? 0 : F_SEAL_SEAL;
+	d->seals = seals;
 	p->dentry = dentry_new_nameless(&memfd_fs->base, &n->inode, full);
 	if (!p->dentry)
 		goto out_nomem;

@@ -5,8 +5,8 @@
 
 #include "fs/vfs.h"
 
-/* Sets where memfds live; once, at boot, by the first tmpfs or overlay made. */
-int memfd_new(const char *name, bool sealing, uint32_t mode, const struct cred *c, struct file **out) MUST_CHECK;
+/* A file without a name whose first seals are F_SEAL_*. Memfds live in the first tmpfs or overlay that was made. */
+int memfd_new(const char *name, int seals, uint32_t mode, const struct cred *c, struct file **out) MUST_CHECK;
 /* F_GET_SEALS, F_ADD_SEALS: -EINVAL for files that cannot have seals. */
 int memfd_get_seals(struct file *f);
 int memfd_add_seals(struct file *f, int seals) MUST_CHECK;

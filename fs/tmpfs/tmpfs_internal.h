@@ -29,6 +29,7 @@
 #include "mm/memfile.h"
 
 #define HASH_NONFATAL_OOM 1
+#include <fcntl.h>
 #include <uthash.h>
 
 struct tmpfs {
@@ -52,13 +53,19 @@ struct tmpfs_name {
 	char name[];
 };
 
+/* Overlay files, as those of disks, do not know seals; others in memory cannot be sealed, memfds apart. */
+enum { SEALS_NONE = 1 << 30 };
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x20
+#endif
+
 /* A regular file's bytes. */
 struct tmpfs_data {
 	struct segset pages; /* file offset -> uint64_t offset in the memory file */
 	uint64_t page_count;
 	int ios; /* copies in flight */
 	struct tmpfs_freed *freed; /* ranges to drop when ios is 0 */
-	int seals; /* F_SEAL_*; memfds */
+	int seals; /* F_SEAL_*, or SEALS_NONE */
 	struct mappings mappings; /* its own lock */
 	struct mappable mappable;
 	struct tmpfs_node *node;
