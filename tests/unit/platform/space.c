@@ -217,7 +217,6 @@ Test(space, files_are_passed_once_and_taken_back)
 	guest_map_data(&g, PROT_READ);
 	cr_assert_eq(stub_descriptors(g.as->tgid), before);
 	for (int i = 0; i < 50; i++) {
-
 		platform_file_init(&f, memfd_create("x", MFD_CLOEXEC));
 		cr_assert_eq(platform_as_map(g.as, DATA, PAGE_SIZE, &f, 0, PROT_READ, false), 0);
 		cr_assert_eq(platform_as_unmap(g.as, DATA, PAGE_SIZE), 0);
