@@ -31,6 +31,8 @@ static int new_name_begin(struct task *t, int dirfd, const char *name, bool dir,
 		goto out_unlock;
 	if (n->d->inode)
 		r = -EEXIST;
+	else if (i->fs->no_dcache) /* made by the kernel alone: the name is not there, and that is all there is to say */
+		r = -ENOENT;
 	else if (n->l.slash && !dir)
 		r = -ENOENT;
 	else

@@ -174,7 +174,7 @@ static int lookup_or_create(struct task *t, const struct walk_last *l, int flags
 	r = dentry_lookup_locked(l->dir.dentry, l->name, l->len, &d);
 	if (!r && !d->inode) {
 		mode = (mode & 07777 & ~fs_context_umask(t->fs)) | S_IFREG;
-		r = dentry_create_locked(&l->dir, d, mode, 0, t->cred);
+		r = dir->fs->no_dcache ? -ENOENT : dentry_create_locked(&l->dir, d, mode, 0, t->cred);
 		if (r)
 			dentry_put(d);
 		else
