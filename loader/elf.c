@@ -207,7 +207,7 @@ static int map_segment(struct mm *mm, const Elf64_Phdr *p, uint64_t bias, struct
 	r = map_fixed(mm, page_down(start), file_pages, prot, file, page_down(p->p_offset));
 	/* To the page's end, not the segment's: dynamic linkers take their first memory from there. */
 	if (!r && end > file_end && file_pages > file_end && prot & PROT_WRITE)
-		r = guest_zero(mm, file_end, file_pages - file_end);
+		r = guest_zero(mm, file_end, file_pages - file_end) ? -ENOEXEC : 0; /* the file ends before */
 	return r ? r : map_fixed(mm, file_pages, end_pages, prot, NULL, 0);
 }
 
