@@ -310,6 +310,19 @@ int fd_install_task(struct task *t, struct file *f, bool cloexec)
 	return fd;
 }
 
+int fd_room(struct task *t)
+{
+	struct fdtable *ft = t->files;
+	int fd;
+
+	mutex_lock(&ft->lock);
+	for (fd = ft->first_free; fd < ft->size && ft->slots[fd].file; fd++)
+		;
+	ft->first_free = fd;
+	mutex_unlock(&ft->lock);
+	return (uint64_t)fd < MIN(task_rlimit(t, RLIMIT_NOFILE), (uint64_t)FD_LIMIT) ? 0 : -EMFILE;
+}
+
 int fdtable_count(struct fdtable *t)
 {
 	int n;

@@ -30,6 +30,8 @@ int fd_set_cloexec(struct fdtable *t, int fd, bool on) MUST_CHECK;
 int fd_next(struct fdtable *t, int from);
 /* Current task's convenience: installs in t->files with RLIMIT_NOFILE, drops the reference on failure. */
 int fd_install_task(struct task *t, struct file *f, bool cloexec) MUST_CHECK;
+/* 0, or -EMFILE: before something is done whose result could not be installed. */
+int fd_room(struct task *t) MUST_CHECK;
 /* Keeps the rows of the table honest for RLIMIT_NOFILE checks and /proc. */
 int fdtable_count(struct fdtable *t);
 

@@ -245,7 +245,7 @@ static int open_tmpfile(struct task *t, int dirfd, const char *name, int flags, 
 	struct path p, n;
 	int r;
 
-	if (!(access_mask(flags & O_ACCMODE) & MAY_WRITE))
+	if (!(access_mask(flags & O_ACCMODE) & MAY_WRITE) || flags & O_CREAT)
 		return -EINVAL;
 	r = vfs_walk(t, dirfd, name, walk | WALK_DIRECTORY, &p);
 	if (r)
@@ -266,7 +266,9 @@ static int open_tmpfile(struct task *t, int dirfd, const char *name, int flags, 
 	}
 	mount_get(p.mount);
 	n.mount = p.mount;
-	r = open_path(&n, flags & ~(O_DIRECTORY | O_TRUNC | O_CREAT), t->cred, true, out);
+	r = open_path(&n, flags & ~(O_DIRECTORY | O_TRUNC), t->cred, true, out);
+	if (!r)
+		(*out)->flags |= O_DIRECTORY; /* F_GETFL shows it */
 	path_put(&n);
 out_put:
 	path_put(&p);
@@ -280,6 +282,8 @@ int vfs_open(struct task *t, int dirfd, const char *name, int flags, uint32_t mo
 
 	if (flags & O_PATH)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	if (flags & (O_TMPFILE & ~O_DIRECTORY) && !(flags & O_DIRECTORY))
+		return -EINVAL;
 	if ((flags & O_TMPFILE) == O_TMPFILE)
 		return open_tmpfile(t, dirfd, name, flags, mode, walk | (flags & O_NOFOLLOW ? 0 : WALK_FOLLOW), out);
 	if (flags & O_CREAT) {

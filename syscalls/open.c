@@ -22,8 +22,10 @@
 static int64_t open_checked(struct task *t, int dirfd, const char *name, int flags, uint32_t mode, unsigned walk)
 {
 	struct file *f;
-	int r = vfs_open(t, dirfd, name, flags & ~O_CLOEXEC, mode, walk, &f);
+	int r = fd_room(t);
 
+	if (!r)
+		r = vfs_open(t, dirfd, name, flags & ~O_CLOEXEC, mode, walk, &f);
 	return r ? r : fd_install_task(t, f, flags & O_CLOEXEC);
 }
 
