@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -194,6 +195,14 @@ static int64_t mount_flags(const struct path *p)
 	       (flags & MOUNT_NOSUID ? ST_NOSUID : 0) | (flags & MOUNT_NODEV ? ST_NODEV : 0);
 }
 
+/* Pipes and sockets have file systems of their own in Linux. */
+static __fsword_t anon_type(const struct inode *i, __fsword_t type)
+{
+	if (i->fs != anon_filesystem())
+		return type;
+	return i->type == S_IFIFO ? PIPEFS_MAGIC : i->type == S_IFSOCK ? SOCKFS_MAGIC : type;
+}
+
 /* Puts p. */
 static int64_t write_statfs(struct task *t, struct path *p, uint64_t addr)
 {
@@ -201,6 +210,7 @@ static int64_t write_statfs(struct task *t, struct path *p, uint64_t addr)
 	struct statfs st = { 0 };
 	int r = fs->ops->statfs ? fs->ops->statfs(fs, &st) : -ENOSYS;
 
+	st.f_type = anon_type(path_inode(p), st.f_type);
 	st.f_flags = mount_flags(p);
 	path_put(p);
 	return r ? r : guest_write(t->mm, addr, &st, sizeof(st));
