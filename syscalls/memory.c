@@ -3,6 +3,8 @@
 #include "syscalls/syscalls.h"
 
 #include "fs/fdtable.h"
+#include "fs/tmpfs/tmpfs.h"
+#include "fs/vfs.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -14,10 +16,20 @@
 #define PROT_SEM 0x8
 #endif
 
-/* What mprotect(2) may grant later: a shared mapping of a file that was not opened for writing never becomes writable. */
+static bool file_noexec(struct file *f)
+{
+	return f->path && (path_mount_flags(f->path) & MOUNT_NOEXEC || f->inode->fs->no_exec);
+}
+
+/* What mprotect(2) may grant later: a shared mapping of a file that was not opened for writing, or is sealed, never becomes writable;
+ * nothing on a noexec mount ever becomes executable. */
 static int file_max_prot(struct file *f, bool shared)
 {
-	return shared && !file_writable(f) ? PROT_READ | PROT_EXEC : PROT_READ | PROT_WRITE | PROT_EXEC;
+	int prot = PROT_READ | PROT_WRITE | PROT_EXEC;
+
+	if (shared && (!file_writable(f) || memfd_write_sealed(f)))
+		prot &= ~PROT_WRITE;
+	return file_noexec(f) ? prot & ~PROT_EXEC : prot;
 }
 
 /* Asks f for what it maps. *out is NULL where f maps like anonymous memory (/dev/zero, privately). */
@@ -29,6 +41,8 @@ static int file_mappable(struct file *f, struct mmap_args *m)
 		return -EACCES;
 	if (shared && (m->prot & PROT_WRITE) && !file_writable(f))
 		return -EACCES;
+	if (m->prot & PROT_EXEC && file_noexec(f))
+		return -EPERM;
 	if (!f->ops->mappable)
 		return -ENODEV;
 	m->max_prot = file_max_prot(f, shared);

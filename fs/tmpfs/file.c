@@ -278,7 +278,7 @@ static int allocate_locked(struct tmpfs_node *n, int mode, uint64_t start, uint6
 			return -EPERM;
 		return tmpfs_data_punch(n, start, end);
 	}
-	if (!(mode & FALLOC_FL_KEEP_SIZE) && end > n->attr.size && d->seals & F_SEAL_GROW)
+	if (end > n->attr.size && d->seals & F_SEAL_GROW)
 		return -EPERM;
 	r = tmpfs_data_allocate(n, start, end);
 	if (r || mode & FALLOC_FL_KEEP_SIZE || end <= n->attr.size)
@@ -341,6 +341,13 @@ int memfd_get_seals(struct file *f)
 	return seals & SEALS_NONE ? -EINVAL : seals;
 }
 
+bool memfd_write_sealed(struct file *f)
+{
+	int seals = memfd_get_seals(f);
+
+	return seals > 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
+
 int memfd_add_seals(struct file *f, int seals)
 {
 	struct tmpfs_node *n;
@@ -355,8 +362,8 @@ int memfd_add_seals(struct file *f, int seals)
 		return -EINVAL;
 	n = f->private;
 	mutex_lock(&n->inode.lock);
-	writable_maps = mappings_writable(&n->reg->mappings);
 	mutex_lock(&n->data);
+	writable_maps = mappings_writable(&n->reg->mappings);
 	/* What is not executable will never be, and what is not writable any more is what it is. */
 	if (seals & F_SEAL_EXEC && n->attr.mode & 0111)
 		seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;

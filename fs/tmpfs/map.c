@@ -27,7 +27,15 @@ static void map_put(struct mappable *m)
 
 static int map_add(struct mappable *m, struct mm *mm, struct range r, uint64_t off, bool writable)
 {
-	return mappings_add(&data_of(m)->mappings, mm, r, off, writable);
+	struct tmpfs_data *d = data_of(m);
+	int e = -EPERM;
+
+	/* Under the lock that seals are set under, so that none comes between tmpfs_mappable() and the mapping. */
+	mutex_lock(&d->node->data);
+	if (!writable || !(d->seals & F_SEAL_WRITE))
+		e = mappings_add(&d->mappings, mm, r, off, writable);
+	mutex_unlock(&d->node->data);
+	return e;
 }
 
 static void map_remove(struct mappable *m, struct mm *mm, struct range r, uint64_t off, bool writable)

@@ -9,6 +9,8 @@
 int memfd_new(const char *name, int seals, uint32_t mode, const struct cred *c, struct file **out) MUST_CHECK;
 /* F_GET_SEALS, F_ADD_SEALS: -EINVAL for files that cannot have seals. */
 int memfd_get_seals(struct file *f);
+/* New shared mappings of f can never become writable. */
+bool memfd_write_sealed(struct file *f);
 int memfd_add_seals(struct file *f, int seals) MUST_CHECK;
 
 #endif
