@@ -141,6 +141,28 @@ static void cut_locked(struct lock_list *l, const struct lock *r, struct lock **
 	}
 }
 
+/* The locks of one owner lie together, by their starts: F_GETLK tells the first that conflicts. */
+static void insert_locked(struct lock_list *l, struct lock *k)
+{
+	struct lock *o, *last = NULL;
+
+	TAILQ_FOREACH(o, &l->locks, link) {
+		if (o->owner != k->owner || o->kind != k->kind)
+			continue;
+		if (o->start > k->start) {
+			TAILQ_INSERT_BEFORE(o, k, link);
+			lock_count++;
+			return;
+		}
+		last = o;
+	}
+	if (last)
+		TAILQ_INSERT_AFTER(&l->locks, last, k, link);
+	else
+		TAILQ_INSERT_TAIL(&l->locks, k, link);
+	lock_count++;
+}
+
 /* Joins k with the owner's neighbours of the same type. */
 static void join_locked(struct lock_list *l, struct lock *k)
 {
@@ -176,8 +198,7 @@ static int apply_locked(struct lock_list *l, const struct lock *want, struct loc
 	k = spare[1];
 	spare[1] = NULL;
 	*k = *want;
-	TAILQ_INSERT_TAIL(&l->locks, k, link);
-	lock_count++;
+	insert_locked(l, k);
 	join_locked(l, k);
 	return 0;
 }
