@@ -299,7 +299,7 @@ int64_t pipe_set_size(struct file *f, unsigned size, bool privileged)
 
 	if (!p)
 		return -EBADF;
-	if (!size || size > 1U << 31)
+	if (size > 1U << 31)
 		return -EINVAL;
 	while (capacity < size)
 		capacity *= 2;
