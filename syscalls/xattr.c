@@ -105,16 +105,18 @@ static int check_user(struct task *t, const struct path *p, int mask)
 
 static bool has_prefix(const char *name, const char *prefix)
 {
-	size_t len = strlen(prefix);
-
-	return !strncmp(name, prefix, len) && name[len];
+	return !strncmp(name, prefix, strlen(prefix));
 }
 
 /* xattr(7): who may use a name. mask: R_OK or W_OK. */
 static int check_name(struct task *t, const struct path *p, const char *name, int mask)
 {
 	bool admin = cred_capable(t->cred, CAP_SYS_ADMIN);
+	const char *dot = strchr(name, '.');
 
+	/* A family without a name in it. */
+	if (dot && !dot[1] && (has_prefix(name, "user.") || has_prefix(name, "trusted.") || has_prefix(name, "security.")))
+		return -EINVAL;
 	if (has_prefix(name, "user."))
 		return check_user(t, p, mask);
 	if (has_prefix(name, "trusted."))
