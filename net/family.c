@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which family makes a socket: socket(2), socketpair(2). */
+#include "net/netlink.h"
 #include "net/socket.h"
 
 #include <errno.h>
@@ -20,6 +21,11 @@ int socket_create(struct task *t, int domain, int type, int protocol, struct soc
 	switch (domain) {
 	case AF_UNIX:
 		return unix_create(t, type, protocol, out);
+	case AF_INET:
+	case AF_INET6:
+		return inet_create(t, domain, type, protocol, out);
+	case AF_NETLINK:
+		return netlink_create(t, type, protocol, out);
 	default:
 		return -EAFNOSUPPORT;
 	}

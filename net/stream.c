@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
-enum { STREAM_SOFT_LIMIT = 256 << 20, STREAM_SMALL = 64 << 10, STREAM_MIN = 4096, STREAM_MAX = 16 << 20 };
+enum { STREAM_SOFT_LIMIT = 256 << 20, STREAM_SMALL = 64 << 10, STREAM_MIN = 4096, STREAM_KEPT = 256 << 10, STREAM_MAX = 16 << 20 };
 
 static _Atomic int64_t stream_memory; /* bytes of all rings */
 
@@ -386,6 +386,8 @@ ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m)
 	was_writable = is_writable(p, d);
 	r = recv_locked(p, side, d, m);
 	wake = !was_writable && is_writable(p, d);
+	if (!d->ring.len && d->ring.size > STREAM_KEPT)
+		ring_drop(d);
 	mutex_unlock(&p->lock);
 	if (wake)
 		tell(p, !side, POLLOUT | POLLWRNORM);
@@ -454,6 +456,16 @@ uint32_t stream_poll(struct stream_pair *p, int side)
 	if (atomic_load(&p->sock[side]->error))
 		m |= POLLERR;
 	return m;
+}
+
+bool stream_is_over(struct stream_pair *p)
+{
+	bool over;
+
+	mutex_lock(&p->lock);
+	over = (p->dir[0].writer_done && p->dir[1].writer_done) || p->dir[0].reset || p->dir[1].reset;
+	mutex_unlock(&p->lock);
+	return over;
 }
 
 size_t stream_readable(struct stream_pair *p, int side)

@@ -24,6 +24,8 @@ int stream_shutdown(struct stream_pair *p, int side, int how);
 uint32_t stream_poll(struct stream_pair *p, int side);
 /* The socket of that side is closed. linger0: as SO_LINGER with 0, a reset. */
 void stream_close(struct stream_pair *p, int side, bool reset);
+/* Both sides have said that they write no more, or the connection was reset. */
+bool stream_is_over(struct stream_pair *p);
 /* Bytes that side can read; that it has written and that were not read yet. */
 size_t stream_readable(struct stream_pair *p, int side);
 size_t stream_unread(struct stream_pair *p, int side);
