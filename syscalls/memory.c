@@ -37,6 +37,9 @@ static int file_mappable(struct file *f, struct mmap_args *m)
 {
 	bool shared = (m->flags & MAP_TYPE) != MAP_PRIVATE;
 
+	/* Behind what a file can be long. */
+	if (S_ISREG(f->inode->type) && m->off > INT64_MAX - ((m->len + PAGE_SIZE - 1) & PAGE_MASK))
+		return -EOVERFLOW;
 	if (!file_readable(f))
 		return -EACCES;
 	if (shared && (m->prot & PROT_WRITE) && !file_writable(f))

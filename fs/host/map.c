@@ -4,6 +4,8 @@
 #include "fs/vfs_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -275,6 +277,18 @@ static int map_sync(struct mappable *m, struct range r)
 	return fdatasync(n->map_rw->file.host.fd) ? -errno : 0;
 }
 
+static int map_punch(struct mappable *m, struct range r)
+{
+	struct host_node *n = mapped_node(m);
+
+	if (!n->map_rw)
+		return -EACCES;
+	if (fallocate(n->map_rw->file.host.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)r.start, (off_t)range_len(r)))
+		return host_map_errno(errno);
+	/* Shared pages are the host's own and are zero now; private copies of others stay. */
+	return 0;
+}
+
 static void map_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino)
 {
 	struct host_node *n = mapped_node(m);
@@ -306,5 +320,6 @@ const struct mappable_ops host_mappable_ops = {
 	.remove_mapping = map_remove,
 	.translate = map_translate,
 	.sync = map_sync,
+	.punch = map_punch,
 	.describe = map_describe,
 };

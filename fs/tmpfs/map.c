@@ -114,6 +114,25 @@ static int map_translate(struct mappable *m, struct range required, struct range
 	return count;
 }
 
+static int map_punch(struct mappable *m, struct range r)
+{
+	struct tmpfs_node *n = data_of(m)->node;
+	int e = 0;
+
+	tmpfs_pin(n);
+	mutex_lock(&n->inode.lock);
+	if (n->reg->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		e = -EPERM;
+	if (!e)
+		e = tmpfs_copy_up(n, UINT64_MAX);
+	if (!e)
+		e = tmpfs_data_punch(n, r.start, r.end);
+	mutex_unlock(&n->inode.lock);
+	if (!e)
+		tmpfs_touch(n);
+	return e;
+}
+
 static void map_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino)
 {
 	struct tmpfs_data *d = data_of(m);
@@ -144,6 +163,7 @@ const struct mappable_ops tmpfs_mappable_ops = {
 	.add_mapping = map_add,
 	.remove_mapping = map_remove,
 	.translate = map_translate,
+	.punch = map_punch,
 	.describe = map_describe,
 };
 
