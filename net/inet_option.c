@@ -218,7 +218,7 @@ int inet_getsockopt(struct socket *s, int level, int name, void *value, socklen_
 	struct inet_sock *i = inet_of(s);
 
 	if (!has_level(i, level))
-		return -ENOPROTOOPT;
+		return s->domain == AF_INET ? -EOPNOTSUPP : -ENOPROTOOPT;
 	if (!o)
 		return get_special(i, level, name, value, len);
 	return give_number(level, value, len, atomic_load(&i->options[o - table]));

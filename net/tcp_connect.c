@@ -184,8 +184,7 @@ static void fail(struct inet_sock *i, bool later)
 	mutex_lock(&i->s.lock);
 	if (i->state == TCP_STATE_CONNECTING)
 		i->state = TCP_STATE_IDLE;
-	i->failed = true;
-	i->unreported = later;
+	i->failed = i->unreported = later;
 	mutex_unlock(&i->s.lock);
 	forget_addrs(i);
 	if (later)
@@ -212,7 +211,7 @@ static int connect_state(struct inet_sock *i, bool nonblock)
 	case TCP_STATE_IDLE:
 		/* The failure of a connection that went on in the background is told once. */
 		if (i->failed && i->unreported) {
-			i->unreported = false;
+			i->failed = i->unreported = false;
 			r = socket_take_error(&i->s);
 			r = r ? r : -ECONNABORTED;
 		} else {

@@ -87,6 +87,8 @@ static int destination(struct inet_sock *i, const struct sock_msg *m, struct ine
 		if (!connected)
 			return -EDESTADDRREQ;
 	}
+	if (m->io->left > (inet_is_mapped(dest->ip) ? PACKET_MAX : PACKET_MAX_6))
+		return -EMSGSIZE;
 	if (inet_is_local(dest->ip))
 		return 0;
 	return inet_is_broadcast(dest->ip) && !i->s.opt.broadcast ? -EACCES : -ENETUNREACH;
@@ -97,7 +99,7 @@ static int check_sender(struct inet_sock *i, const struct sock_msg *m)
 	bool shut;
 	int err;
 
-	if (m->io->left > (i->s.domain == AF_INET ? PACKET_MAX : PACKET_MAX_6))
+	if (m->io->left > UINT16_MAX)
 		return -EMSGSIZE;
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
