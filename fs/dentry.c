@@ -9,6 +9,7 @@
  * Locks: vfs_lock, a leaf. Inodes are put only after it was dropped, because the last reference runs the file system's
  * release. `inode` of a dentry changes once (negative to positive) under its directory's inode lock and vfs_lock.
  */
+#include "fs/notify.h"
 #include "fs/vfs_internal.h"
 
 #include <errno.h>
@@ -135,6 +136,8 @@ static void free_dead(struct dead_head *dead)
 
 	while ((d = TAILQ_FIRST(dead))) {
 		TAILQ_REMOVE(dead, d, lru);
+		if (d->deleted && d->inode)
+			notify_unused(d->inode);
 		inode_put(d->inode);
 		free(d->name);
 		free(d);

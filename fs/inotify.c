@@ -28,11 +28,13 @@ struct notify_event {
 	char name[];
 };
 
+LIST_HEAD(watch_list, notify_watch);
+
 struct inotify {
 	struct file *file; /* borrowed */
 	TAILQ_HEAD(notify_queue, notify_event) queue;
 	size_t queued, queued_bytes;
-	LIST_HEAD(, notify_watch) watches;
+	struct watch_list watches;
 	int next_wd;
 	struct waitq wait;
 };
@@ -47,7 +49,7 @@ struct notify_watch {
 
 /* inode->watches */
 struct notify_list {
-	LIST_HEAD(, notify_watch) watches;
+	struct watch_list watches;
 };
 
 _Atomic int notify_watch_count;
@@ -99,89 +101,111 @@ static void queue_locked(struct inotify *n, int wd, uint32_t mask, uint32_t cook
 	waitq_notify(&n->wait, POLLIN);
 }
 
-/* The watch ends: its inode's reference is handed to the caller. */
-static struct inode *unlink_locked(struct notify_watch *w)
+/* The watch ends; whoever took the lock frees it without. */
+static void end_locked(struct notify_watch *w, struct watch_list *ended)
 {
-	struct inode *i = w->inode;
-
 	LIST_REMOVE(w, of_instance);
 	LIST_REMOVE(w, of_inode);
 	notify_watch_count--;
-	free(w);
-	return i;
+	LIST_INSERT_HEAD(ended, w, of_instance);
 }
 
-static void tell_locked(struct inode *i, uint32_t mask, uint32_t cookie, const char *name, size_t len, struct inode **gone, int *gone_count,
-			int gone_max)
+static void free_ended(struct watch_list *ended)
+{
+	struct notify_watch *w;
+
+	while ((w = LIST_FIRST(ended))) {
+		LIST_REMOVE(w, of_instance);
+		inode_put(w->inode);
+		free(w);
+	}
+}
+
+/* What happened, as a watch on a directory or on the file itself is told. */
+struct happening {
+	uint32_t mask, cookie;
+	const char *name; /* NULL: the watched file itself */
+	size_t len;
+	bool unlinked; /* the name is gone: IN_EXCL_UNLINK */
+};
+
+static void tell_locked(struct inode *i, const struct happening *h, struct watch_list *ended)
 {
 	struct notify_list *l = i->watches;
 	struct notify_watch *w, *next;
 
 	for (w = l ? LIST_FIRST(&l->watches) : NULL; w; w = next) {
-		bool ends = mask & (IN_DELETE_SELF | IN_UNMOUNT);
+		bool wanted = w->mask & h->mask & IN_ALL_EVENTS && !(h->unlinked && w->mask & IN_EXCL_UNLINK);
 
 		next = LIST_NEXT(w, of_inode);
-		if (!(w->mask & mask & IN_ALL_EVENTS) && !(mask & IN_UNMOUNT))
-			goto ended;
-		queue_locked(w->owner, w->wd, mask, cookie, name, len);
-		if (w->mask & IN_ONESHOT)
-			ends = true;
-ended:
-		if (ends && *gone_count < gone_max) {
+		if (wanted)
+			queue_locked(w->owner, w->wd, h->mask, h->cookie, h->name, h->len);
+		if (h->mask & IN_DELETE_SELF || (wanted && w->mask & IN_ONESHOT)) {
 			queue_locked(w->owner, w->wd, IN_IGNORED, 0, NULL, 0);
-			gone[(*gone_count)++] = unlink_locked(w);
+			end_locked(w, ended);
 		}
 	}
 }
 
-static void tell(struct inode *i, uint32_t mask, uint32_t cookie, const char *name, size_t len)
+static void tell(struct inode *i, const struct happening *h)
 {
-	struct inode *gone[16];
-	int count = 0;
+	struct watch_list ended = LIST_HEAD_INITIALIZER(ended);
 
+	if (!i->watches)
+		return;
 	mutex_lock(&notify_lock);
-	tell_locked(i, mask, cookie, name, len, gone, &count, (int)ARRAY_SIZE(gone));
+	tell_locked(i, h, &ended);
 	mutex_unlock(&notify_lock);
-	for (int n = 0; n < count; n++)
-		inode_put(gone[n]);
+	free_ended(&ended);
 }
 
 void notify_name_slow(struct inode *dir, const char *name, size_t len, uint32_t mask, uint32_t cookie)
 {
-	if (dir->watches)
-		tell(dir, mask, cookie, name, len);
+	tell(dir, &(struct happening){ .mask = mask, .cookie = cookie, .name = name, .len = len });
 }
 
 void notify_inode_slow(struct inode *i, uint32_t mask)
 {
-	if (i->watches)
-		tell(i, mask | (i->type == S_IFDIR ? IN_ISDIR : 0), 0, NULL, 0);
+	/* inotify(7) has it otherwise, but Linux never said IN_ISDIR with these two. */
+	if (i->type == S_IFDIR && !(mask & (IN_DELETE_SELF | IN_MOVE_SELF)))
+		mask |= IN_ISDIR;
+	tell(i, &(struct happening){ .mask = mask });
+}
+
+void notify_unused_slow(struct inode *i)
+{
+	struct attr a;
+
+	if (i->watches && !inode_getattr(i, &a) && !a.nlink)
+		notify_inode_slow(i, IN_DELETE_SELF);
 }
 
 void notify_path_slow(const struct path *p, uint32_t mask)
 {
 	struct inode *i = p->dentry->inode, *dir;
+	struct happening h = { .mask = mask | (i->type == S_IFDIR ? IN_ISDIR : 0) };
 	struct dentry *parent;
 	char name[NAME_MAX + 1];
-	size_t len;
 
 	if (!mask)
 		return;
-	mask |= i->type == S_IFDIR ? IN_ISDIR : 0;
 	mutex_lock(&vfs_lock);
 	parent = p->dentry->parent;
 	dentry_get(parent);
-	len = MIN((size_t)p->dentry->len, (size_t)NAME_MAX);
-	memcpy(name, p->dentry->name, len);
-	name[len] = 0;
-	bool deleted = p->dentry->deleted;
+	h.name = name;
+	h.len = MIN((size_t)p->dentry->len, (size_t)NAME_MAX);
+	h.unlinked = p->dentry->deleted;
+	memcpy(name, p->dentry->name, h.len);
+	name[h.len] = 0;
 	mutex_unlock(&vfs_lock);
 	dir = parent->inode;
-	if (parent != p->dentry && dir && dir->watches && !deleted)
-		tell(dir, mask, 0, name, len);
+	if (parent != p->dentry && dir)
+		tell(dir, &h);
 	dentry_put(parent);
-	if (i->watches)
-		tell(i, mask, 0, NULL, 0);
+	h.name = NULL;
+	h.len = 0;
+	h.unlinked = false;
+	tell(i, &h);
 }
 
 void notify_inode_release(struct inode *i)
@@ -258,21 +282,14 @@ static int64_t inotify_ioctl(struct file *f, struct task *t, unsigned cmd, uint6
 
 static void inotify_release(struct file *f)
 {
+	struct watch_list ended = LIST_HEAD_INITIALIZER(ended);
 	struct inotify *n = f->private;
 
-	for (;;) {
-		struct notify_watch *w;
-		struct inode *i = NULL;
-
-		mutex_lock(&notify_lock);
-		w = LIST_FIRST(&n->watches);
-		if (w)
-			i = unlink_locked(w);
-		mutex_unlock(&notify_lock);
-		if (!i)
-			break;
-		inode_put(i);
-	}
+	mutex_lock(&notify_lock);
+	while (!LIST_EMPTY(&n->watches))
+		end_locked(LIST_FIRST(&n->watches), &ended);
+	mutex_unlock(&notify_lock);
+	free_ended(&ended);
 	while (!TAILQ_EMPTY(&n->queue)) {
 		struct notify_event *e = TAILQ_FIRST(&n->queue);
 
@@ -380,19 +397,17 @@ out_free:
 
 int inotify_remove(struct file *f, int wd)
 {
+	struct watch_list ended = LIST_HEAD_INITIALIZER(ended);
 	struct inotify *n = f->private;
 	struct notify_watch *w;
-	struct inode *i = NULL;
 
 	mutex_lock(&notify_lock);
 	w = find_locked(n, NULL, wd);
 	if (w) {
 		queue_locked(n, wd, IN_IGNORED, 0, NULL, 0);
-		i = unlink_locked(w);
+		end_locked(w, &ended);
 	}
 	mutex_unlock(&notify_lock);
-	if (!i)
-		return -EINVAL;
-	inode_put(i);
-	return 0;
+	free_ended(&ended);
+	return w ? 0 : -EINVAL;
 }

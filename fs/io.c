@@ -11,6 +11,7 @@
  * seekable files just keep a number. Restart codes as in the kernel: -ERESTARTSYS without a time limit, else -EINTR.
  */
 #include "fs/file.h"
+#include "fs/notify.h"
 #include "fs/vfs.h"
 #include "kernel/task.h"
 
@@ -150,23 +151,31 @@ static ssize_t transfer_at(struct task *t, struct transfer *x)
 ssize_t file_read(struct task *t, struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct transfer x = { .f = f, .io = io, .pos = pos, .flags = flags };
+	ssize_t r;
 
 	if (!file_readable(f))
 		return -EBADF;
 	if (!f->ops->read)
 		return -EINVAL;
-	return transfer_at(t, &x);
+	r = transfer_at(t, &x);
+	if (r > 0)
+		notify_file(f, IN_ACCESS);
+	return r;
 }
 
 ssize_t file_write(struct task *t, struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct transfer x = { .f = f, .io = io, .pos = pos, .flags = flags, .write = true };
+	ssize_t r;
 
 	if (!file_writable(f))
 		return -EBADF;
 	if (!f->ops->write)
 		return -EINVAL;
-	return transfer_at(t, &x);
+	r = transfer_at(t, &x);
+	if (r > 0)
+		notify_file(f, IN_MODIFY);
+	return r;
 }
 
 ssize_t file_pread_kernel(struct file *f, void *buf, size_t len, off_t off)

@@ -139,10 +139,9 @@ int vfs_link(struct task *t, const struct path *what, int dirfd, const char *nam
 		inode_get(i);
 		i->linkable = false;
 		dentry_instantiate(n.d, i);
+		notify_inode(i, IN_ATTRIB);
 	}
 	new_name_end(&n, r, IN_CREATE);
-	if (!r)
-		notify_inode(i, IN_ATTRIB);
 	return r;
 }
 
@@ -178,19 +177,6 @@ static int remove_locked(struct task *t, const struct walk_last *l, struct dentr
 	return r;
 }
 
-static void notify_removed(struct inode *dir, const struct walk_last *l, struct inode *i, bool was_dir)
-{
-	struct attr a;
-
-	notify_name(dir, l->name, l->len, IN_DELETE | (was_dir ? IN_ISDIR : 0), 0);
-	if (!notify_watch_count)
-		return;
-	if (inode_getattr(i, &a) || a.nlink == 0 || was_dir)
-		notify_inode(i, IN_DELETE_SELF);
-	else
-		notify_inode(i, IN_ATTRIB);
-}
-
 static int remove_name(struct task *t, int dirfd, const char *name, bool dir)
 {
 	struct inode *parent, *i = NULL;
@@ -216,10 +202,12 @@ static int remove_name(struct task *t, int dirfd, const char *name, bool dir)
 			dentry_delete(d);
 	}
 	mutex_unlock(&parent->lock);
-	if (!r)
-		notify_removed(parent, &l, i, dir);
+	if (!r && !dir)
+		notify_inode(i, IN_ATTRIB);
 	if (d)
 		dentry_put(d);
+	if (!r)
+		notify_name(parent, l.name, l.len, IN_DELETE | (dir ? IN_ISDIR : 0), 0);
 	inode_put(i);
 out_walk:
 	walk_last_fini(&l);

@@ -107,8 +107,6 @@ static int open_path(const struct path *p, int flags, const struct cred *c, bool
 		r = -ENOMEM;
 		goto out_count;
 	}
-	if (flags & O_TRUNC && !created && !(flags & O_PATH) && (r = truncate_at_open(p, c)))
-		goto out_copy;
 	if (flags & O_PATH)
 		r = file_new_at(&path_ops, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW), copy, i, NULL, out);
 	else
@@ -116,9 +114,14 @@ static int open_path(const struct path *p, int flags, const struct cred *c, bool
 	if (r)
 		goto out_copy;
 	(*out)->write_count = (int8_t)step;
-	if (!(flags & O_PATH))
-		notify_path(p, IN_OPEN);
-	return 0;
+	if (flags & O_PATH)
+		return 0;
+	notify_path(p, IN_OPEN);
+	if (flags & O_TRUNC && !created)
+		r = truncate_at_open(p, c);
+	if (r)
+		file_put(*out);
+	return r;
 out_copy:
 	path_put(copy);
 	free(copy);

@@ -110,19 +110,26 @@ static int call_fs(struct rename *r) NO_THREAD_SAFETY_ANALYSIS
 	return e;
 }
 
+static void tell_one(const struct walk_last *from, const struct walk_last *to, struct inode *i, struct inode *replaced)
+{
+	uint32_t dir = i->type == S_IFDIR ? IN_ISDIR : 0, cookie = notify_cookie();
+
+	notify_name(path_inode(&from->dir), from->name, from->len, IN_MOVED_FROM | dir, cookie);
+	notify_name(path_inode(&to->dir), to->name, to->len, IN_MOVED_TO | dir, cookie);
+	if (replaced)
+		notify_inode(replaced, IN_ATTRIB);
+	notify_inode(i, IN_MOVE_SELF);
+}
+
 static void tell(struct rename *r, struct inode *replaced)
 {
-	struct inode *i = r->d->inode;
-	uint32_t dir = i->type == S_IFDIR ? IN_ISDIR : 0, cookie;
+	bool exchange = r->flags & RENAME_EXCHANGE;
 
 	if (!notify_watch_count)
 		return;
-	cookie = notify_cookie();
-	notify_name(path_inode(&r->from.dir), r->from.name, r->from.len, IN_MOVED_FROM | dir, cookie);
-	notify_name(path_inode(&r->to.dir), r->to.name, r->to.len, IN_MOVED_TO | dir, cookie);
-	notify_inode(i, IN_MOVE_SELF);
-	if (replaced && !(r->flags & RENAME_EXCHANGE))
-		notify_inode(replaced, IN_DELETE_SELF);
+	tell_one(&r->from, &r->to, r->d->inode, exchange ? NULL : replaced);
+	if (exchange)
+		tell_one(&r->to, &r->from, replaced, NULL);
 }
 
 /* 1: both names are the same file, and there is nothing to do. */

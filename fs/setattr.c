@@ -72,8 +72,13 @@ static uint32_t notify_mask(unsigned valid)
 		mask |= IN_ATTRIB;
 	if (valid & ATTR_SIZE)
 		return mask | IN_MODIFY;
-	if (valid & (ATTR_ATIME | ATTR_MTIME))
+	/* One time alone is taken for what would have changed it. */
+	if ((valid & (ATTR_ATIME | ATTR_MTIME)) == (ATTR_ATIME | ATTR_MTIME))
 		mask |= IN_ATTRIB;
+	else if (valid & ATTR_ATIME)
+		mask |= IN_ACCESS;
+	else if (valid & ATTR_MTIME)
+		mask |= IN_MODIFY;
 	return mask;
 }
 

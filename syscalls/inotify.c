@@ -55,7 +55,11 @@ SYSCALL_DECLARE(inotify_add_watch)
 	struct file *f;
 	int64_t r;
 
-	if (!(mask & (IN_ALL_EVENTS | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED)) || (mask & IN_MASK_ADD && mask & IN_MASK_CREATE))
+	/* Any bit that inotify(7) knows will do. */
+	if (!(mask & (IN_ALL_EVENTS | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK |
+		      IN_MASK_CREATE | IN_MASK_ADD | IN_ISDIR | IN_ONESHOT)))
+		return -EINVAL;
+	if (mask & IN_MASK_ADD && mask & IN_MASK_CREATE)
 		return -EINVAL;
 	f = fd_lookup(t->files, (int)a[0]);
 	if (!f)
