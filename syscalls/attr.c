@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that change attributes and sizes: chmod(2), chown(2), utimensat(2), truncate(2), fallocate(2). */
 #include "fs/fdtable.h"
+#include "fs/notify.h"
 #include "fs/vfs.h"
 #include "syscalls/syscalls.h"
 
@@ -298,6 +299,8 @@ SYSCALL_DECLARE(ftruncate)
 	r = f->ops->truncate && file_writable(f) ? check_limit(t, f->inode, (uint64_t)size) : -EINVAL;
 	if (!r)
 		r = f->ops->truncate(f, size);
+	if (!r)
+		notify_file(f, IN_MODIFY);
 	file_put(f);
 	return r;
 }
@@ -340,6 +343,8 @@ SYSCALL_DECLARE(fallocate)
 		r = check_limit(t, f->inode, (uint64_t)(off + len));
 	if (!r)
 		r = f->ops->allocate ? f->ops->allocate(f, mode, off, len) : -EOPNOTSUPP;
+	if (!r)
+		notify_file(f, IN_MODIFY);
 	file_put(f);
 	return r;
 }

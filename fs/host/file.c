@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Open regular files of the host. Bytes move between the host's page cache and guest memory in one host call, over pinned pages. */
 #include "fs/host/host_internal.h"
-#include "fs/notify.h"
 #include "kernel/task.h"
 
 #include <errno.h>
@@ -118,8 +117,6 @@ static ssize_t host_write(struct file *f, struct io *io, off_t *pos, int flags)
 		io->left += cut;
 	}
 	mutex_unlock(&f->inode->lock);
-	if (r > 0)
-		notify_file(f, IN_MODIFY);
 	if (r == -EFBIG && t && (uint64_t)*pos >= limit)
 		signal_send_group(t->tg, SIGXFSZ);
 	return r;
@@ -167,7 +164,6 @@ static int host_truncate(struct file *f, off_t size)
 		return host_map_errno(errno);
 	mappings_invalidate(&host_node_of(f->inode)->mappings,
 			    range_make(((uint64_t)size + PAGE_SIZE - 1) & PAGE_MASK, INT64_MAX & PAGE_MASK), INVALIDATE_ALL);
-	notify_file(f, IN_MODIFY);
 	return 0;
 }
 

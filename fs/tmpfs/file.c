@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Open regular files: read, write, seek, truncate, fallocate. */
-#include "fs/notify.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "fs/tmpfs/tmpfs_internal.h"
 #include "kernel/task.h"
@@ -115,7 +114,7 @@ static ssize_t write_piece(struct tmpfs_node *n, struct io *io, uint64_t pos, si
 }
 
 /* What a write changes besides bytes. */
-static void written(struct file *f, struct tmpfs_node *n)
+static void written(struct tmpfs_node *n)
 {
 	mutex_lock(&n->data);
 	n->attr.mtime = n->attr.ctime = tmpfs_now();
@@ -130,7 +129,6 @@ static void written(struct file *f, struct tmpfs_node *n)
 		}
 	}
 	mutex_unlock(&n->data);
-	notify_file(f, IN_MODIFY);
 }
 
 /* Bytes behind the old end become visible when a write starts behind it. */
@@ -201,7 +199,7 @@ static ssize_t reg_write(struct file *f, struct io *io, off_t *pos, int flags)
 	r = write_locked(f, n, io, pos, flags, limit);
 	mutex_unlock(&n->inode.lock);
 	if (r > 0)
-		written(f, n);
+		written(n);
 	if (r == -EFBIG && t && (uint64_t)*pos >= limit)
 		signal_send_group(t->tg, SIGXFSZ);
 	return r;
@@ -262,7 +260,7 @@ static int reg_truncate(struct file *f, off_t size)
 	tmpfs_pin(n);
 	r = tmpfs_data_truncate(n, (uint64_t)size);
 	if (!r)
-		written(f, n);
+		written(n);
 	return r;
 }
 
@@ -304,7 +302,7 @@ static int reg_allocate(struct file *f, int mode, off_t off, off_t len)
 	r = allocate_locked(n, mode, (uint64_t)off, (uint64_t)off + (uint64_t)len);
 	mutex_unlock(&n->inode.lock);
 	if (!r)
-		written(f, n);
+		written(n);
 	return r;
 }
 
