@@ -9,8 +9,9 @@
  * socket; the number under which it arrives serves all stubs. Descriptors 0 and 2 are its end of the socket (2 so that nothing the
  * C library ever writes to standard error can reach a file of a guest), 1 is the batch file.
  *
- * Requests are structures on the requester's stack; their address travels with the message, and `done` is a futex. The
- * keeper must not log, nor use any descriptor of the sentry.
+ * Requests are structures on the requester's stack; their address travels with the message, and `state` is a futex. A socket
+ * orders nothing as far as the language's memory model goes, so `state` is also what publishes a request. The keeper must not
+ * log, nor use any descriptor of the sentry.
  */
 #include "platform/ptrace/template_internal.h"
 
@@ -31,12 +32,13 @@
 enum { BATCH_FILE_PIECES = 16384, KEEPER_STACK = 256 << 10 };
 enum { FD_SOCKET = 0, FD_NOWHERE = 2, FD_FIRST_FREE = 3 };
 
+enum { STATE_NEW, STATE_SENT, STATE_DONE };
 enum request_kind { REQUEST_START, REQUEST_STUB, REQUEST_FILE, REQUEST_DROP, REQUEST_QUIT };
 
 struct request {
 	enum request_kind kind;
 	int result;
-	_Atomic uint32_t done;
+	_Atomic uint32_t state; /* STATE_*; the futex */
 };
 
 /* What crosses the socket. A drop needs no answer, so it carries its argument itself. */
@@ -62,8 +64,8 @@ static struct {
 static void request_finish(struct request *r, int result)
 {
 	r->result = result;
-	atomic_store(&r->done, 1);
-	ptrace_futex_wake(&r->done, 1);
+	atomic_store(&r->state, STATE_DONE);
+	ptrace_futex_wake(&r->state, 1);
 }
 
 static void close_from(unsigned first)
@@ -91,7 +93,10 @@ static int keeper_split_files(void)
 	high_batch = fcntl(keeper.batch_fd, F_DUPFD, FD_FIRST_FREE);
 	if (high_socket < 0 || high_batch < 0)
 		return -errno;
-	if (dup2(high_socket, FD_SOCKET) < 0 || dup2(high_batch, STUB_FD_BATCH) < 0 || dup2(high_socket, FD_NOWHERE) < 0)
+	if (dup2(high_socket, FD_SOCKET) < 0 || dup2(high_batch, STUB_FD_BATCH) < 0)
+		return -errno;
+	/* A sanitizer's report about this thread is to be seen, and would fill the socket. */
+	if (!SANITIZED && dup2(high_socket, FD_NOWHERE) < 0)
 		return -errno;
 	close_from(FD_FIRST_FREE);
 	return 0;
@@ -254,6 +259,8 @@ static void *keeper_main(void *arg)
 	while (keeper_receive(&m, &fd)) {
 		struct request *q = m.request;
 
+		if (q && atomic_load(&q->state) != STATE_SENT)
+			break;
 		if (!q) {
 			if (m.drop >= FD_FIRST_FREE)
 				close(m.drop);
@@ -299,16 +306,26 @@ static int keeper_send(const struct message *m, int fd)
 
 static int request_await(struct request *q)
 {
-	while (!atomic_load(&q->done))
-		ptrace_futex_wait(&q->done, 0);
+	uint32_t state;
+
+	while ((state = atomic_load(&q->state)) != STATE_DONE)
+		ptrace_futex_wait(&q->state, state);
 	return q->result;
+}
+
+/* Sends q, with descriptor fd if that is not -1. */
+static int request_send(struct request *q, int fd)
+{
+	const struct message m = { .request = q };
+
+	atomic_store(&q->state, STATE_SENT);
+	return keeper_send(&m, fd);
 }
 
 static int keeper_ask(enum request_kind kind, int fd)
 {
 	struct request q = { .kind = kind };
-	const struct message m = { .request = &q };
-	int r = keeper_send(&m, fd);
+	int r = request_send(&q, fd);
 
 	return r ? r : request_await(&q);
 }
@@ -455,11 +472,10 @@ int keeper_start(const char **why)
 void keeper_stop(void)
 {
 	struct request q = { .kind = REQUEST_QUIT };
-	const struct message m = { .request = &q };
 
 	if (keeper.socket < 0)
 		return;
-	if (!keeper_send(&m, -1))
+	if (!request_send(&q, -1))
 		pthread_join(keeper.thread, NULL);
 	keeper_clean();
 }

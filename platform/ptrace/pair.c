@@ -23,11 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PAIR_STACK ((size_t)8 << 20)
-#else
-#define PAIR_STACK ((size_t)1 << 20) /* address space, not memory */
-#endif
+#define PAIR_STACK ((size_t)(SANITIZED ? 8 : 1) << 20) /* address space, not memory */
 
 _Atomic int pair_threads;
 static _Thread_local struct platform_ctx *self_ctx;
