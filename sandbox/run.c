@@ -180,7 +180,8 @@ static void judge_incomplete(struct front *f)
 
 int verb_run(char **args)
 {
-	struct front *f = xcalloc(1, sizeof(*f));
+	static struct front front; /* one a process, and for as long as it lives: options and caller own strings */
+	struct front *f = &front;
 	int err;
 
 	if (options_parse(&f->options, args))

@@ -82,6 +82,9 @@ static void record_usage(struct outcome *out)
 	syscall_counts(out->counts);
 }
 
+/* There in builds for AddressSanitizer only: reports what nothing points to any more. */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
 NORETURN static void finish(enum verdict verdict, int status, int error)
 {
 	struct outcome *out = sentry.start->outcome;
@@ -91,6 +94,8 @@ NORETURN static void finish(enum verdict verdict, int status, int error)
 	out->error = error;
 	record_usage(out);
 	atomic_store(&out->complete, true);
+	if (__lsan_do_recoverable_leak_check)
+		(void)__lsan_do_recoverable_leak_check();
 	_exit(0);
 }
 

@@ -466,6 +466,9 @@ int keeper_start(const char **why)
 	close(keeper.far_socket);
 	close(keeper.batch_fd);
 	keeper.far_socket = keeper.batch_fd = -1;
+	/* Clones inherit it from the template. */
+	free(keeper.boot->filter.filter);
+	keeper.boot->filter.filter = NULL;
 	return 0;
 }
 
