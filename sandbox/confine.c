@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/mount.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -244,20 +245,28 @@ int confine_filesystem(const struct options *o, const char *cwd, struct layers *
 	return restrict_by_landlock(o, out, layers);
 }
 
-static void raise_descriptor_limit(void)
+/* The caller's limits are the guest's affair, which the kernel keeps for it; the sentry holds all its memory in one file, and one
+ * descriptor for many of the guest's. */
+static void raise_limit(int which)
 {
-	struct rlimit r;
+	struct rlimit r, all = { RLIM_INFINITY, RLIM_INFINITY };
 
-	if (!getrlimit(RLIMIT_NOFILE, &r)) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
+	if (getrlimit(which, &r))
+		return;
+	if (which == RLIMIT_FSIZE && !setrlimit(which, &all))
+		return;
+	r.rlim_cur = r.rlim_max;
+	setrlimit(which, &r);
 }
 
 int confine_privileges(struct layers *layers)
 {
 	static const struct rlimit no_core = { 0, 0 };
 
+	raise_limit(RLIMIT_NOFILE);
+	raise_limit(RLIMIT_FSIZE);
+	signal(SIGXFSZ, SIG_IGN); /* where the limit cannot be raised, writing behind it is just an error */
+	umask(0); /* files are made with modes that have seen the guest's */
 	capng_setpid(0); /* the library remembers the front process otherwise */
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_apply(CAPNG_SELECT_CAPS)) {
@@ -273,6 +282,5 @@ int confine_privileges(struct layers *layers)
 	/* A core of the sentry would hold the guest's memory, and the caller's environment. */
 	if (setrlimit(RLIMIT_CORE, &no_core))
 		return -errno;
-	raise_descriptor_limit();
 	return 0;
 }

@@ -11,10 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
-
 bool host_revalidate(struct inode *dir, const char *name, size_t len, struct inode *child)
 {
 	struct hostfs *fs = hostfs_of(dir);
@@ -36,27 +32,13 @@ bool host_revalidate(struct inode *dir, const char *name, size_t len, struct ino
 	if (!child)
 		return r == -ENOENT;
 	n = host_node_of(child);
-	return !r && a.ino == n->attr.ino && dev == n->host_dev && (a.mode & S_IFMT) == child->type;
+	if (r || a.ino != n->id.ino || dev != n->id.dev || (a.mode & S_IFMT) != child->type)
+		return false;
+	/* A name that is there just now: others that the file had may be gone. Directories have but one. */
+	return child->type == S_IFDIR || !host_node_move(n, d, part);
 }
 
 /* --- attributes --- */
-
-/* chmod works on an open file; where reading is not allowed, on its O_PATH descriptor with a call of newer kernels. */
-static int change_mode(struct host_node *n, int fd, uint32_t mode)
-{
-	int opened, r;
-
-	if (!syscall(SYS_fchmodat2, fd, "", mode & 07777, AT_EMPTY_PATH))
-		return 0;
-	if (errno != ENOSYS && errno != EINVAL && errno != EPERM)
-		return host_map_errno(errno);
-	opened = host_open_node(n, O_RDONLY);
-	if (opened < 0)
-		return opened;
-	r = fchmod(opened, mode & 07777) ? host_map_errno(errno) : 0;
-	close(opened);
-	return r;
-}
 
 static int change_size(struct host_node *n, uint64_t size)
 {
@@ -79,6 +61,7 @@ int host_setattr(struct inode *i, const struct attr *a, unsigned valid)
 {
 	struct host_node *n = host_node_of(i);
 	struct timespec ts[2] = { { 0, UTIME_OMIT }, { 0, UTIME_OMIT } };
+	bool now = !(valid & ATTR_TIMES_SET);
 	int fd = host_fd_use(n), r = 0;
 
 	if (fd < 0)
@@ -90,11 +73,12 @@ int host_setattr(struct inode *i, const struct attr *a, unsigned valid)
 			    host_map_errno(errno) :
 			    0;
 	if (!r && valid & ATTR_MODE)
-		r = change_mode(n, fd, a->mode);
+		r = fchmodat(AT_FDCWD, host_fd_name(fd).s, a->mode & 07777, 0) ? host_map_errno(errno) : 0;
+	/* The present may be set by all who may write, other times by the owner alone. */
 	if (valid & ATTR_ATIME)
-		ts[0] = a->atime;
+		ts[0] = now ? (struct timespec){ 0, UTIME_NOW } : a->atime;
 	if (valid & ATTR_MTIME && !(valid & ATTR_SIZE))
-		ts[1] = a->mtime;
+		ts[1] = now ? (struct timespec){ 0, UTIME_NOW } : a->mtime;
 	if (!r && valid & (ATTR_ATIME | ATTR_MTIME) && !(valid & ATTR_SIZE))
 		r = utimensat(fd, "", ts, AT_EMPTY_PATH) ? host_map_errno(errno) : 0;
 	host_fd_drop(n);
@@ -137,12 +121,11 @@ int host_create(struct inode *dir, const char *name, size_t len, uint32_t mode, 
 	if (r)
 		return r;
 	if (S_ISREG(mode)) {
-		fd = openat(t.fd, t.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 07777);
-		/* The umask that counts is the guest's, which the mode has seen already. */
-		r = fd < 0 || fchmod(fd, mode & 07777) ? -1 : 0;
-		if (fd >= 0)
-			close(fd);
-	} else if (S_ISFIFO(mode) || S_ISSOCK(mode)) {
+		fd = openat(t.fd, t.name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 07777);
+		r = target_end(&t, fd < 0 ? -1 : 0);
+		return r ? r : host_node_made(t.dir, t.name, fd, out);
+	}
+	if (S_ISFIFO(mode) || S_ISSOCK(mode)) {
 		r = mknodat(t.fd, t.name, mode, 0);
 	} else {
 		errno = EPERM;
@@ -150,6 +133,19 @@ int host_create(struct inode *dir, const char *name, size_t len, uint32_t mode, 
 	}
 	r = target_end(&t, r);
 	return r ? r : host_lookup(dir, name, len, out);
+}
+
+int host_tmpfile(struct inode *dir, uint32_t mode, const struct cred *c, struct inode **out)
+{
+	struct target t;
+	int r = target_begin(dir, ".", 1, &t), fd;
+
+	(void)c;
+	if (r)
+		return r;
+	fd = openat(t.fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode & 07777);
+	r = target_end(&t, fd < 0 ? -1 : 0);
+	return r ? r : host_node_made(t.dir, NULL, fd, out);
 }
 
 int host_mkdir(struct inode *dir, const char *name, size_t len, uint32_t mode, const struct cred *c, struct inode **out)
@@ -182,19 +178,17 @@ int host_link(struct inode *dir, const char *name, size_t len, struct inode *tar
 	struct target t;
 	int from, r;
 
-	if (!n->parent)
-		return -EPERM;
 	r = target_begin(dir, name, len, &t);
 	if (r)
 		return r;
-	from = host_fd_use(n->parent);
+	from = host_fd_use(n);
 	if (from < 0) {
 		host_fd_drop(t.dir);
 		return from;
 	}
-	r = target_end(&t, linkat(from, n->name, t.fd, t.name, 0));
-	host_fd_drop(n->parent);
-	return r;
+	r = target_end(&t, linkat(AT_FDCWD, host_fd_name(from).s, t.fd, t.name, AT_SYMLINK_FOLLOW));
+	host_fd_drop(n);
+	return r ? r : host_node_move(n, t.dir, t.name);
 }
 
 static int remove_name(struct inode *dir, const char *name, size_t len, int flags)
@@ -217,26 +211,6 @@ int host_rmdir(struct inode *dir, const char *name, size_t len, struct inode *vi
 	return remove_name(dir, name, len, AT_REMOVEDIR);
 }
 
-/* The node is found under its new parent and name from now on. */
-static int rename_node(struct host_node *n, struct host_node *dir, const char *name)
-{
-	struct hostfs *fs = hostfs_of(&n->inode);
-	struct host_node *old;
-	char *copy = strdup(name);
-
-	if (!copy)
-		return -ENOMEM;
-	inode_get(&dir->inode);
-	mutex_lock(&fs->lock);
-	free(n->name);
-	n->name = copy;
-	old = n->parent;
-	n->parent = dir;
-	mutex_unlock(&fs->lock);
-	inode_put(&old->inode);
-	return 0;
-}
-
 int host_rename(struct inode *olddir, const char *oldname, size_t oldlen, struct inode *i, struct inode *newdir,
 		const char *newname, size_t newlen, struct inode *target, unsigned flags)
 {
@@ -254,8 +228,8 @@ int host_rename(struct inode *olddir, const char *oldname, size_t oldlen, struct
 	r = target_end(&from, r);
 	host_fd_drop(to.dir);
 	if (!r)
-		r = rename_node(host_node_of(i), to.dir, to.name);
+		r = host_node_move(host_node_of(i), to.dir, to.name);
 	if (!r && flags & RENAME_EXCHANGE)
-		r = rename_node(host_node_of(target), from.dir, from.name);
+		r = host_node_move(host_node_of(target), from.dir, from.name);
 	return r;
 }

@@ -3,6 +3,7 @@
 #include "fs/host/host_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -85,7 +86,15 @@ static int open_in(struct host_node *dir, const char *name, int flags)
 	return fd;
 }
 
-int host_open_node(struct host_node *n, int flags)
+struct host_fd_name host_fd_name(int fd)
+{
+	struct host_fd_name n;
+
+	snprintf(n.s, sizeof(n.s), "/proc/self/fd/%d", fd);
+	return n;
+}
+
+static int open_by_name(struct host_node *n, int flags)
 {
 	struct host_node *parent;
 	char name[NAME_MAX + 1];
@@ -102,12 +111,47 @@ int host_open_node(struct host_node *n, int flags)
 		return fd;
 	/* A file that was replaced behind our back must not be taken for what the guest has permission for. */
 	r = host_stat(hostfs_of(&n->inode), fd, "", &a, &dev);
-	if (!r && (a.ino != n->attr.ino || dev != n->host_dev || (a.mode & S_IFMT) != n->inode.type))
+	if (!r && (a.ino != n->id.ino || dev != n->id.dev || (a.mode & S_IFMT) != n->inode.type))
 		r = -ESTALE;
 	if (r) {
 		close(fd);
 		return r;
 	}
+	return fd;
+}
+
+/* Another one of what is open already: it may be of a mode that could not be opened again. */
+static int dup_full(struct host_node *n)
+{
+	struct hostfs *fs = hostfs_of(&n->inode);
+	int fd = -EBADF;
+
+	mutex_lock(&fs->lock);
+	if (n->fd >= 0 && n->fd_full) {
+		fd = fcntl(n->fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			fd = host_map_errno(errno);
+	}
+	mutex_unlock(&fs->lock);
+	return fd;
+}
+
+int host_open_node(struct host_node *n, int flags)
+{
+	int at, fd;
+
+	if (host_cached(hostfs_of(&n->inode)))
+		return open_by_name(n, flags);
+	fd = dup_full(n);
+	if (fd != -EBADF)
+		return fd;
+	at = host_fd_use(n);
+	if (at < 0)
+		return at;
+	fd = open(host_fd_name(at).s, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		fd = host_map_errno(errno);
+	host_fd_drop(n);
 	return fd;
 }
 
@@ -130,7 +174,7 @@ int host_fd_use(struct host_node *n)
 		return fd;
 	}
 	mutex_unlock(&fs->lock);
-	fd = host_open_node(n, open_flags(n));
+	fd = open_by_name(n, open_flags(n));
 	if (fd < 0)
 		return fd;
 	mutex_lock(&fs->lock);
@@ -141,6 +185,7 @@ int host_fd_use(struct host_node *n)
 		fd = n->fd;
 	} else {
 		n->fd = fd;
+		n->fd_full = false;
 		fs->fds++;
 		if (n->map)
 			platform_file_init(&n->map->file.host, fd);
@@ -154,14 +199,21 @@ int host_fd_use(struct host_node *n)
 	return fd;
 }
 
+/* A descriptor for writing is not kept: nobody on the host could execute the file meanwhile. */
 void host_fd_drop(struct host_node *n)
 {
 	struct hostfs *fs = hostfs_of(&n->inode);
+	int fd = -1;
 
 	mutex_lock(&fs->lock);
 	n->users--;
-	idle_add_locked(fs, n);
+	if (n->fd_full && !n->users && n->parent)
+		fd = detach_locked(fs, n);
+	else
+		idle_add_locked(fs, n);
 	mutex_unlock(&fs->lock);
+	if (fd >= 0)
+		close(fd);
 }
 
 void host_fd_close(struct host_node *n)

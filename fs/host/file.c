@@ -190,9 +190,10 @@ static int host_mappable(struct file *f, int prot, int flags, struct mappable **
 	struct host_node *n = host_node_of(f->inode);
 	struct hostfs *fs = hostfs_of(f->inode);
 	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, writable = shared && file_writable(f);
+	struct host_file *h = f->private;
 	struct host_map *m;
 	struct path *p;
-	int r = host_map_get(n, writable, &m);
+	int r = host_map_get(n, writable, h ? h->fd : -1, &m);
 
 	(void)prot;
 	if (r)

@@ -9,8 +9,10 @@
  * HOSTFS_READONLY_CACHED: attributes and directory listings are read once and kept: the tree is taken not to change during the run.
  * A regular file has one descriptor for all its opens. Nothing can be written.
  * HOSTFS_WRITE_THROUGH: every change is made on the host; names are checked again at each use (revalidate) and
- * attributes are read each time. Every open file has a descriptor of its own, so that offsets and modes of access are the host's affair.
- * What is reopened is compared with what was known (device and inode number): ESTALE otherwise.
+ * attributes are read each time. All names of a file (hard links) lead to one node, which is found by its device and inode number;
+ * a node that is open has an O_PATH descriptor, and whatever else is needed is opened through that, by /proc/self/fd, which finds
+ * the very file whatever has happened to its names. Every open file has a descriptor of its own.
+ * What is reopened by name is compared with what was known (device and inode number): ESTALE otherwise.
  *
  * Locks: fs->lock for descriptors, listings, parents and names; taken with mm locks held (translate); a leaf. Host calls are made
  * without it where they may be slow.
@@ -22,7 +24,16 @@
 #include "fs/vfs.h"
 #include "mm/mappable.h"
 
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
 struct host_node;
+
+/* Which file of the host a node is. */
+struct host_id {
+	dev_t dev;
+	uint64_t ino;
+};
 
 struct host_devmap {
 	dev_t host;
@@ -40,6 +51,7 @@ struct hostfs {
 	struct host_devmap devs[32]; /* other file systems of the host inside the tree */
 	int dev_count;
 	dev_t root_dev;
+	struct host_node *nodes; /* write-through: by id, but for directories, which have one name; (lock) */
 };
 
 /* A descriptor that guests map: (lock), but for `file` itself. */
@@ -54,10 +66,13 @@ struct host_map {
 
 struct host_node {
 	struct inode inode;
-	struct host_node *parent; /* one reference; NULL for the root. Changes by rename only. */
+	struct host_node *parent; /* one reference; NULL for the root, and for files made without a name. Changes when another name is used. */
 	char *name;
-	struct attr attr; /* cached mode: immutable. Else what was known last, for identity */
-	dev_t host_dev;
+	struct attr attr; /* cached mode: immutable. Else what was known first, for identity */
+	struct host_id id;
+	UT_hash_handle hh; /* of fs->nodes */
+	bool in_nodes;
+	bool fd_full; /* fd is not just O_PATH but for reading and writing: of a file that was made through it; (lock) */
 	int fd; /* directory: O_PATH; cached regular file: read-only; write-through: O_PATH. -1: closed */
 	int users; /* of fd */
 	bool on_idle, on_listed;
@@ -94,6 +109,11 @@ ssize_t host_readlink(struct inode *i, char *buf, size_t size);
 int host_list(struct inode *dir, struct dirlist **out);
 void host_release(struct inode *i);
 int host_map_errno(int e);
+/* The node of a file that was just made in parent, whose descriptor (for reading and writing) is fd, which is taken over. name NULL: it
+ * has none. */
+int host_node_made(struct host_node *parent, const char *name, int fd, struct inode **out) MUST_CHECK;
+/* The node is found as `name` in dir from now on. */
+int host_node_move(struct host_node *n, struct host_node *dir, const char *name) MUST_CHECK;
 /* Reads attributes through fd and name (AT_EMPTY_PATH if name is ""). */
 int host_stat(struct hostfs *fs, int fd, const char *name, struct attr *out, dev_t *host_dev) MUST_CHECK;
 
@@ -102,17 +122,28 @@ int host_stat(struct hostfs *fs, int fd, const char *name, struct attr *out, dev
 int host_fd_use(struct host_node *n) MUST_CHECK;
 void host_fd_drop(struct host_node *n);
 void host_fd_close(struct host_node *n); /* at release */
-/* Opens the file itself from its parent, checking in write-through mode that it is the same. */
+/* A new descriptor for the file itself. */
 int host_open_node(struct host_node *n, int flags) MUST_CHECK;
+/* A name for what fd refers to, which calls that follow symlinks take. */
+struct host_fd_name {
+	char s[32];
+};
+struct host_fd_name host_fd_name(int fd);
 
 /* --- file.c --- */
 int host_open(struct inode *i, struct path *path, int flags, struct file **out);
 /* --- map.c --- */
 extern const struct mappable_ops host_mappable_ops;
-int host_map_get(struct host_node *n, bool writable, struct host_map **out) MUST_CHECK;
+/* fd: an open descriptor of the file that may be used for it, or -1. */
+int host_map_get(struct host_node *n, bool writable, int fd, struct host_map **out) MUST_CHECK;
 void host_map_free(struct host_map *m);
 void host_map_windows_drop(struct host_map *m);
 
+/* --- xattr.c --- */
+ssize_t host_getxattr(struct inode *i, const char *name, void *buf, size_t size);
+int host_setxattr(struct inode *i, const char *name, const void *buf, size_t size, int flags);
+ssize_t host_listxattr(struct inode *i, char *buf, size_t size);
+int host_removexattr(struct inode *i, const char *name);
 /* --- change.c --- */
 int host_setattr(struct inode *i, const struct attr *a, unsigned valid);
 int host_create(struct inode *dir, const char *name, size_t len, uint32_t mode, dev_t rdev, const struct cred *c, struct inode **out);
@@ -123,6 +154,7 @@ int host_unlink(struct inode *dir, const char *name, size_t len, struct inode *v
 int host_rmdir(struct inode *dir, const char *name, size_t len, struct inode *victim);
 int host_rename(struct inode *olddir, const char *oldname, size_t oldlen, struct inode *i, struct inode *newdir,
 		const char *newname, size_t newlen, struct inode *target, unsigned flags);
+int host_tmpfile(struct inode *dir, uint32_t mode, const struct cred *c, struct inode **out);
 bool host_revalidate(struct inode *dir, const char *name, size_t len, struct inode *child);
 
 #endif

@@ -147,20 +147,20 @@ static int get_cached(struct host_node *n, struct host_map **out)
 	return 0;
 }
 
-static int get_through(struct host_node *n, bool writable, struct host_map **out)
+/* What is mapped for writing serves readers as well: the file may be of a mode that lets nobody open it again. */
+static int get_through(struct host_node *n, bool writable, int fd, struct host_map **out)
 {
 	struct host_map **slot = writable ? &n->map_rw : &n->map, *m;
 	struct hostfs *fs = hostfs_of(&n->inode);
-	int fd;
 
 	mutex_lock(&fs->lock);
-	*out = *slot;
+	*out = !*slot && !writable && fd < 0 ? n->map_rw : *slot;
 	mutex_unlock(&fs->lock);
 	if (*out)
 		return 0;
-	fd = host_open_node(n, writable ? O_RDWR : O_RDONLY);
+	fd = fd < 0 ? host_open_node(n, writable ? O_RDWR : O_RDONLY) : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
-		return fd;
+		return fd < -1 ? fd : host_map_errno(errno);
 	m = map_new(n);
 	if (!m) {
 		close(fd);
@@ -178,9 +178,9 @@ static int get_through(struct host_node *n, bool writable, struct host_map **out
 	return 0;
 }
 
-int host_map_get(struct host_node *n, bool writable, struct host_map **out)
+int host_map_get(struct host_node *n, bool writable, int fd, struct host_map **out)
 {
-	return host_cached(hostfs_of(&n->inode)) ? get_cached(n, out) : get_through(n, writable, out);
+	return host_cached(hostfs_of(&n->inode)) ? get_cached(n, out) : get_through(n, writable, fd, out);
 }
 
 /* --- the mappable --- */
@@ -244,7 +244,7 @@ static int map_translate(struct mappable *mp, struct range required, struct rang
 	uint64_t end;
 	int count = 0, fd;
 
-	*err = host_map_get(n, prot & PROT_WRITE, &m);
+	*err = host_map_get(n, prot & PROT_WRITE, -1, &m);
 	if (*err)
 		return 0;
 	/* Keeps the descriptor open until the pages are referred to. */

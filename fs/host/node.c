@@ -85,13 +85,120 @@ static struct host_node *node_alloc(struct hostfs *fs, const struct attr *a, dev
 		return NULL;
 	inode_init(&n->inode, &fs->base, host_cached(fs) ? &host_ro_ops : &host_rw_ops, a->mode & S_IFMT, a->ino);
 	n->attr = *a;
-	n->host_dev = dev;
+	n->id.dev = dev;
+	n->id.ino = a->ino;
 	n->fd = -1;
 	n->mappable.ops = &host_mappable_ops;
 	mappings_init(&n->mappings);
 	if (host_cached(fs))
 		inode_set_perm(&n->inode, a->mode, a->uid, a->gid);
 	return n;
+}
+
+/* --- one node a file, whatever its names --- */
+
+static bool shares_node(const struct hostfs *fs, const struct attr *a)
+{
+	return !host_cached(fs) && !S_ISDIR(a->mode);
+}
+
+/* The node of a file that is known already, with a reference. */
+static struct host_node *find_node(struct hostfs *fs, const struct attr *a, dev_t dev)
+{
+	struct host_id id;
+	struct host_node *n;
+
+	memset(&id, 0, sizeof(id));
+	id.dev = dev;
+	id.ino = a->ino;
+	mutex_lock(&fs->lock);
+	HASH_FIND(hh, fs->nodes, &id, sizeof(id), n);
+	if (n && (n->inode.type != (a->mode & S_IFMT) || !ref_get_unless_zero(&n->inode.ref)))
+		n = NULL;
+	mutex_unlock(&fs->lock);
+	return n;
+}
+
+/* Where memory is short the node is just not found again. */
+static void remember_node(struct hostfs *fs, struct host_node *n)
+{
+	struct host_node *old;
+
+	mutex_lock(&fs->lock);
+	HASH_FIND(hh, fs->nodes, &n->id, sizeof(n->id), old);
+	if (old) {
+		HASH_DELETE(hh, fs->nodes, old);
+		old->in_nodes = false;
+	}
+	HASH_ADD(hh, fs->nodes, id, sizeof(n->id), n);
+	n->in_nodes = n->hh.tbl != NULL;
+	mutex_unlock(&fs->lock);
+}
+
+int host_node_move(struct host_node *n, struct host_node *dir, const char *name)
+{
+	struct hostfs *fs = hostfs_of(&n->inode);
+	struct host_node *old;
+	char *copy;
+	bool same;
+
+	mutex_lock(&fs->lock);
+	same = n->parent == dir && !strcmp(n->name, name);
+	mutex_unlock(&fs->lock);
+	if (same)
+		return 0;
+	copy = strdup(name);
+	if (!copy)
+		return -ENOMEM;
+	inode_get(&dir->inode);
+	mutex_lock(&fs->lock);
+	free(n->name);
+	n->name = copy;
+	old = n->parent;
+	n->parent = dir;
+	mutex_unlock(&fs->lock);
+	if (old)
+		inode_put(&old->inode);
+	return 0;
+}
+
+static int node_name(struct host_node *n, struct host_node *parent, const char *name)
+{
+	n->name = strdup(name);
+	if (!n->name)
+		return -ENOMEM;
+	inode_get(&parent->inode);
+	n->parent = parent;
+	return 0;
+}
+
+int host_node_made(struct host_node *parent, const char *name, int fd, struct inode **out)
+{
+	struct hostfs *fs = hostfs_of(&parent->inode);
+	struct host_node *n = NULL;
+	struct attr a;
+	dev_t dev;
+	int r = host_stat(fs, fd, "", &a, &dev);
+
+	if (!r) {
+		n = node_alloc(fs, &a, dev);
+		r = n ? 0 : -ENOMEM;
+	}
+	if (!r && name)
+		r = node_name(n, parent, name);
+	if (r) {
+		free(n);
+		close(fd);
+		return r;
+	}
+	n->fd = fd;
+	n->fd_full = true;
+	mutex_lock(&fs->lock);
+	fs->fds++;
+	mutex_unlock(&fs->lock);
+	remember_node(fs, n);
+	*out = &n->inode;
+	return 0;
 }
 
 int host_node_new(struct hostfs *fs, struct host_node *parent, const char *name, size_t len, struct host_node **out)
@@ -113,16 +220,23 @@ int host_node_new(struct hostfs *fs, struct host_node *parent, const char *name,
 	host_fd_drop(parent);
 	if (r)
 		return r;
+	if (shares_node(fs, &a) && (n = find_node(fs, &a, dev))) {
+		r = host_node_move(n, parent, part);
+		if (r)
+			inode_put(&n->inode);
+		*out = n;
+		return r;
+	}
 	n = node_alloc(fs, &a, dev);
 	if (!n)
 		return -ENOMEM;
-	n->name = strdup(part);
-	if (!n->name) {
+	r = node_name(n, parent, part);
+	if (r) {
 		free(n);
-		return -ENOMEM;
+		return r;
 	}
-	inode_get(&parent->inode);
-	n->parent = parent;
+	if (shares_node(fs, &a))
+		remember_node(fs, n);
 	*out = n;
 	return 0;
 }
@@ -159,18 +273,20 @@ int host_getattr(struct inode *i, struct attr *out)
 ssize_t host_readlink(struct inode *i, char *buf, size_t size)
 {
 	struct host_node *n = host_node_of(i);
+	bool cached = host_cached(hostfs_of(i));
+	struct host_node *at = cached ? n->parent : n;
 	ssize_t r;
 	int fd;
 
-	if (!n->parent)
+	if (!at)
 		return -EINVAL;
-	fd = host_fd_use(n->parent);
+	fd = host_fd_use(at);
 	if (fd < 0)
 		return fd;
-	r = readlinkat(fd, n->name, buf, size);
+	r = readlinkat(fd, cached ? n->name : "", buf, size);
 	if (r < 0)
 		r = host_map_errno(errno);
-	host_fd_drop(n->parent);
+	host_fd_drop(at);
 	return r;
 }
 
@@ -272,6 +388,8 @@ void host_release(struct inode *i)
 
 	host_fd_close(n);
 	mutex_lock(&fs->lock);
+	if (n->in_nodes)
+		HASH_DELETE(hh, fs->nodes, n);
 	if (n->list) {
 		TAILQ_REMOVE(&fs->listed, n, list_link);
 		fs->list_bytes -= n->list->size;
@@ -313,7 +431,12 @@ const struct inode_ops host_rw_ops = {
 	.rename = host_rename,
 	.list = host_list,
 	.readlink = host_readlink,
+	.tmpfile = host_tmpfile,
 	.open = host_open,
+	.getxattr = host_getxattr,
+	.setxattr = host_setxattr,
+	.listxattr = host_listxattr,
+	.removexattr = host_removexattr,
 	.revalidate = host_revalidate,
 	.release = host_release,
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attributes and sizes: stat in all forms, modes, times, truncation, holes, fallocate, file systems. */
+// again: -v {}:{}
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Directories: making, removing, listing, positions, the working directory, link counts. */
+// again: -v {}:{}
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>

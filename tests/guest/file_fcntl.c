@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Descriptors: dup and its kin, close-on-exec, status flags, owners, pipe sizes; what forks, execs and closes do to them. */
+// again: -v {}:{}
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Locks: flock(2), POSIX and open-file-description records: conflicts, splitting, waiting, deadlock, what ends them. */
+// again: -v {}:{}
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

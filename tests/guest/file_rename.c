@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rename(2) and renameat2(2): what may replace what, exchange, directories moved with open files in them. */
+// again: -v {}:{}
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
