@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-TestSuite(event, .init = harness_init, .fini = harness_fini, .timeout = 20);
+TestSuite(event, .init = harness_init, .fini = harness_fini, .timeout = 120);
 
 #define RUN_TEST_GUEST(blob, fn)                                                                                       \
 	do {                                                                                                           \

@@ -29,6 +29,7 @@ void guest_new(struct guest *g, const char *blob, const char *end)
 
 	memset(g, 0, sizeof(*g));
 	sem_init(&g->done, 0, 0);
+	sem_init(&g->round_begins, 0, 0);
 	cr_assert(fd >= 0 && !ftruncate(fd, FILE_PAGES * PAGE_SIZE));
 	g->bytes = mmap(NULL, FILE_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	cr_assert(g->bytes != MAP_FAILED);

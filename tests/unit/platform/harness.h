@@ -36,6 +36,7 @@ struct guest {
 	struct platform_ctx *_Atomic ctx;
 	void *arg;
 	_Atomic int flag, round, changed; /* the test's */
+	sem_t round_begins; /* the test's */
 };
 
 /* Starts the platform, ends it after the test: .init and .fini of the suites. */

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-TestSuite(orphans, .timeout = 60);
+TestSuite(orphans, .timeout = 120);
 
 enum { STUBS = 3 };
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-TestSuite(registers, .init = harness_init, .fini = harness_fini, .timeout = 30);
+TestSuite(registers, .init = harness_init, .fini = harness_fini, .timeout = 120);
 
 static void run(const char *blob, const char *end, void (*fn)(struct guest *g, struct platform_ctx *ctx))
 {

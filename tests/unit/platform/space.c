@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-TestSuite(space, .init = harness_init, .fini = harness_fini, .timeout = 20);
+TestSuite(space, .init = harness_init, .fini = harness_fini, .timeout = 120);
 
 Test(space, the_layout_is_sane)
 {
