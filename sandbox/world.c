@@ -48,8 +48,11 @@ const char *world_hidden_cwd(const struct options *o, const struct caller *c)
 	return c->cwd;
 }
 
+static bool complained; /* at boot, by its one thread */
+
 static int complain(const char *what, const char *path, int err)
 {
+	complained = true;
 	log_user("%s %s: %s", what, path, strerror(-err));
 	return err;
 }
@@ -170,8 +173,11 @@ static int hide(const char *path, struct memfile *mf)
 	struct path at, null;
 	int err = vfs_walk_setup(path, WALK_FOLLOW, &at);
 
+	/* What the sentry may not reach, the guest will not either. */
+	if (err == -ENOENT || err == -ENOTDIR || err == -EACCES)
+		return 0;
 	if (err)
-		return err == -ENOENT || err == -ENOTDIR ? 0 : err;
+		return complain("cannot hide", path, err);
 	if (S_ISDIR(path_inode(&at)->type)) {
 		struct filesystem *fs;
 
@@ -279,7 +285,7 @@ int world_build(const struct options *o, const struct caller *c, const struct ho
 		err = hide_secrets(o, c, home, mf);
 	if (!err)
 		err = make_context(o, c, out);
-	if (err)
-		log_debug("cannot build the sandbox's file systems: %s", strerror(-err));
+	if (err && !complained)
+		log_user("cannot build the sandbox's file systems: %s", strerror(-err));
 	return err;
 }

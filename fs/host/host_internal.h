@@ -51,6 +51,7 @@ struct hostfs {
 	struct host_devmap devs[32]; /* other file systems of the host inside the tree */
 	int dev_count;
 	dev_t root_dev;
+	bool ids_hidden; /* the sentry's user namespace shows others' files as nobody's */
 	struct host_node *nodes; /* write-through: by id, but for directories, which have one name; (lock) */
 };
 

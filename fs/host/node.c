@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -50,6 +51,29 @@ static uint64_t map_dev(struct hostfs *fs, dev_t dev)
 	return out;
 }
 
+/* Nearly all files that are not the caller's are root's. Guests who are not root themselves are told so: what they may do is the
+ * same, and programs that want root to be the owner of their files go on working. */
+enum { OVERFLOW_ID = 65534 };
+
+static uint32_t shown_id(const struct hostfs *fs, uint32_t id)
+{
+	return id == OVERFLOW_ID && fs->ids_hidden ? 0 : id;
+}
+
+/* Does the sentry's user namespace know some ids only? The first line of the map says it of one that knows all. */
+static bool ids_are_hidden(void)
+{
+	FILE *f = geteuid() ? fopen("/proc/self/uid_map", "re") : NULL;
+	unsigned long count = UINT32_MAX;
+
+	if (!f)
+		return false;
+	if (fscanf(f, "%*u %*u %lu", &count) != 1)
+		count = UINT32_MAX;
+	fclose(f);
+	return count < UINT32_MAX;
+}
+
 int host_stat(struct hostfs *fs, int fd, const char *name, struct attr *out, dev_t *host_dev)
 {
 	struct statx x;
@@ -67,8 +91,8 @@ int host_stat(struct hostfs *fs, int fd, const char *name, struct attr *out, dev
 		.mode = x.stx_mode,
 		.nlink = x.stx_nlink,
 		.blksize = x.stx_blksize,
-		.uid = x.stx_uid,
-		.gid = x.stx_gid,
+		.uid = shown_id(fs, x.stx_uid),
+		.gid = shown_id(fs, x.stx_gid),
 		.atime = { x.stx_atime.tv_sec, x.stx_atime.tv_nsec },
 		.mtime = { x.stx_mtime.tv_sec, x.stx_mtime.tv_nsec },
 		.ctime = { x.stx_ctime.tv_sec, x.stx_ctime.tv_nsec },
@@ -486,6 +510,7 @@ int hostfs_new(int root_fd, enum hostfs_mode mode, struct filesystem **out)
 	filesystem_init(&fs->base, &hostfs_ops);
 	fs->mode = mode;
 	fs->fd_limit = fd_limit();
+	fs->ids_hidden = ids_are_hidden();
 	mutex_init(&fs->lock);
 	TAILQ_INIT(&fs->idle);
 	TAILQ_INIT(&fs->listed);
