@@ -154,11 +154,9 @@ static int dirfile_readdir(struct file *f, struct dirent_sink *s)
 
 off_t dirfile_seek(struct file *f, off_t off, int whence)
 {
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
+	if (whence != SEEK_SET && whence != SEEK_CUR)
 		return -EINVAL;
-	if (off < 0)
+	if ((whence == SEEK_CUR && __builtin_add_overflow(f->pos, off, &off)) || off < 0)
 		return -EINVAL;
 	f->pos = off;
 	return off;

@@ -121,6 +121,12 @@ static bool pos_is_atomic(const struct file *f)
 	return f->inode && (S_ISREG(f->inode->type) || S_ISDIR(f->inode->type));
 }
 
+/* Would the transfer end where no file's offset can be? */
+static bool beyond_all(const struct transfer *x, off_t pos)
+{
+	return pos >= 0 && x->io->left > (uint64_t)(INT64_MAX - pos);
+}
+
 /* Chooses the position: the caller's, the file's own (locked over the call or copied), or none. */
 static ssize_t transfer_at(struct task *t, struct transfer *x)
 {
@@ -129,11 +135,11 @@ static ssize_t transfer_at(struct task *t, struct transfer *x)
 	ssize_t r;
 
 	if (x->pos || !f->ops->seek)
-		return transfer_run(t, x);
+		return x->pos && beyond_all(x, *x->pos) ? -EINVAL : transfer_run(t, x);
 	if (pos_is_atomic(f)) {
 		mutex_lock(&f->pos_lock);
 		x->pos = &f->pos;
-		r = transfer_run(t, x);
+		r = beyond_all(x, f->pos) ? -EINVAL : transfer_run(t, x);
 		mutex_unlock(&f->pos_lock);
 		return r;
 	}

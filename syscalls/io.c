@@ -35,8 +35,6 @@ static int64_t transfer(struct task *t, int fd, uint64_t addr, uint64_t len, enu
 		return -EBADF;
 	if (!(dir == READ ? file_readable(f) : file_writable(f)))
 		r = -EBADF;
-	else if ((int64_t)len < 0)
-		r = -EINVAL;
 	else if (!range_ok(addr, len))
 		r = -EFAULT;
 	else {
@@ -74,8 +72,6 @@ static int64_t transfer_at(struct task *t, int fd, uint64_t addr, uint64_t len, 
 		r = -ESPIPE;
 	else if (!(dir == READ ? file_readable(f) : file_writable(f)))
 		r = -EBADF;
-	else if ((int64_t)len < 0)
-		r = -EINVAL;
 	else if (!range_ok(addr, len))
 		r = -EFAULT;
 	else {

@@ -128,14 +128,14 @@ static off_t host_seek(struct file *f, off_t off, int whence)
 	off_t r;
 	int fd;
 
-	if (whence == SEEK_CUR)
-		off += f->pos;
+	if (whence == SEEK_CUR && __builtin_add_overflow(f->pos, off, &off))
+		return -EINVAL;
 	if (whence == SEEK_END) {
 		r = inode_getattr(f->inode, &a);
 		if (r)
 			return r;
 		if (__builtin_add_overflow((off_t)a.size, off, &off))
-			return -EOVERFLOW;
+			return -EINVAL;
 	}
 	if (whence == SEEK_DATA || whence == SEEK_HOLE) {
 		fd = use_fd(f);

@@ -51,7 +51,7 @@ static off_t mem_seek(struct file *f, off_t off, int whence)
 {
 	/* Addresses are offsets: all 64 bits may occur, so only the plain forms are accepted. */
 	if (whence == SEEK_CUR)
-		off += f->pos;
+		off = (off_t)((uint64_t)off + (uint64_t)f->pos);
 	else if (whence != SEEK_SET)
 		return -EINVAL;
 	f->pos = off;

@@ -244,9 +244,7 @@ static off_t reg_seek(struct file *f, off_t off, int whence)
 		base = f->pos;
 	else if (whence > SEEK_HOLE || whence < 0)
 		return -EINVAL;
-	if (__builtin_add_overflow(base, off, &off))
-		return -EOVERFLOW;
-	if (off < 0)
+	if (__builtin_add_overflow(base, off, &off) || off < 0)
 		return -EINVAL;
 	f->pos = off;
 	return off;
