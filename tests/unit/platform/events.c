@@ -3,6 +3,7 @@
 #include "tests/unit/platform/harness.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
