@@ -264,15 +264,18 @@ static int node_open(struct inode *i, struct path *path, int flags, struct file 
 
 /* --- attributes --- */
 
+/* A leaf, since attributes are asked for with a directory's own lock held. */
+static struct mutex attr_lock = MUTEX_INITIALIZER;
+
 static int node_getattr(struct inode *i, struct attr *out)
 {
 	struct pseudo_node *n = pseudo_node(i);
 
-	mutex_lock(&i->lock);
+	mutex_lock(&attr_lock);
 	*out = (struct attr){ .ino = i->ino, .dev = i->fs->dev, .rdev = n->rdev, .mode = n->mode, .uid = n->uid, .gid = n->gid,
 			      .nlink = i->type == S_IFDIR ? 2 : 1, .blksize = i->type == S_IFREG ? 1024 : 4096,
 			      .atime = n->time, .mtime = n->time, .ctime = n->time };
-	mutex_unlock(&i->lock);
+	mutex_unlock(&attr_lock);
 	if (n->ops && n->ops->getattr)
 		n->ops->getattr(n, out);
 	return 0;
@@ -284,7 +287,7 @@ static int node_setattr(struct inode *i, const struct attr *a, unsigned valid)
 
 	if (n->ops && n->ops->setattr)
 		return n->ops->setattr(n, a, valid);
-	mutex_lock(&i->lock);
+	mutex_lock(&attr_lock);
 	if (valid & ATTR_MODE)
 		n->mode = (n->mode & S_IFMT) | (a->mode & 07777);
 	if (valid & ATTR_UID)
@@ -295,7 +298,7 @@ static int node_setattr(struct inode *i, const struct attr *a, unsigned valid)
 		n->time = a->mtime;
 	if (i->perm_cached)
 		inode_set_perm(i, n->mode, n->uid, n->gid);
-	mutex_unlock(&i->lock);
+	mutex_unlock(&attr_lock);
 	return 0;
 }
 

@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct fdtable *task_files(struct task *t)
 {
@@ -21,7 +23,8 @@ static struct fdtable *task_files(struct task *t)
 	return files;
 }
 
-static struct file *node_file(struct pseudo_node *n)
+/* cloexec may be NULL. */
+static struct file *node_file(struct pseudo_node *n, bool *cloexec)
 {
 	struct fdtable *files = task_files(proc_node_task(n));
 	struct file *f;
@@ -29,13 +32,15 @@ static struct file *node_file(struct pseudo_node *n)
 	if (!files)
 		return NULL;
 	f = fd_lookup_any(files, (int)n->id);
+	if (cloexec)
+		*cloexec = fd_get_cloexec(files, (int)n->id) == 1;
 	fdtable_put(files);
 	return f;
 }
 
 static int fd_follow(struct pseudo_node *n, struct path *out)
 {
-	struct file *f = node_file(n);
+	struct file *f = node_file(n, NULL);
 	int err;
 
 	if (!f)
@@ -45,13 +50,21 @@ static int fd_follow(struct pseudo_node *n, struct path *out)
 	return err;
 }
 
+/* Linux shows this size whatever the link says. */
+static void fd_getattr(struct pseudo_node *n, struct attr *out)
+{
+	proc_node_getattr(n, out);
+	out->size = 64;
+}
+
 static const struct pseudo_ops fd_link_ops = {
-	.follow = fd_follow, .getattr = proc_node_getattr, .release = proc_node_release,
+	.follow = fd_follow, .getattr = fd_getattr, .release = proc_node_release,
 };
 
 static int fdinfo_show(struct pseudo_node *n, struct text *b)
 {
-	struct file *f = node_file(n);
+	bool cloexec;
+	struct file *f = node_file(n, &cloexec);
 	char more[1024] = "";
 	int mount_id = f && f->path ? path_mount_id(f->path) : 0;
 
@@ -62,7 +75,8 @@ static int fdinfo_show(struct pseudo_node *n, struct text *b)
 	mutex_unlock(&f->pos_lock);
 	if (f->ops->fdinfo)
 		f->ops->fdinfo(f, more, sizeof(more));
-	text_printf(b, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n%s", (long)pos, (unsigned)f->flags, mount_id,
+	text_printf(b, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n%s", (long)pos,
+		      (unsigned)f->flags | (cloexec ? O_CLOEXEC : 0), mount_id,
 		      f->inode ? f->inode->ino : 0, more);
 	file_put(f);
 	return 0;
@@ -124,9 +138,31 @@ static int fd_iterate(struct pseudo_node *dir, int64_t from,
 	return 0;
 }
 
+/* A process gets at its own descriptors whoever it has become; others go by the owner and the mode, r-x for him alone. */
+static int fd_permission(struct pseudo_node *n, const struct cred *c, int mask)
+{
+	struct task *t = proc_node_task(n), *self = task_self();
+	bool owner;
+
+	if (!c || (self && self->tg == t->tg) || cred_capable(c, CAP_DAC_OVERRIDE))
+		return 0;
+	mutex_lock(&tasks_lock);
+	owner = t->cred && t->cred->euid == c->fsuid;
+	mutex_unlock(&tasks_lock);
+	return owner && !(mask & W_OK) ? 0 : -EACCES;
+}
+
 const struct pseudo_ops proc_fd_dir_ops = {
-	.lookup = fd_lookup_link, .iterate = fd_iterate, .getattr = proc_node_getattr, .release = proc_node_release,
+	.lookup = fd_lookup_link,
+	.iterate = fd_iterate,
+	.getattr = proc_node_getattr,
+	.permission = fd_permission,
+	.release = proc_node_release,
 };
 const struct pseudo_ops proc_fdinfo_dir_ops = {
-	.lookup = fdinfo_lookup, .iterate = fd_iterate, .getattr = proc_node_getattr, .release = proc_node_release,
+	.lookup = fdinfo_lookup,
+	.iterate = fd_iterate,
+	.getattr = proc_node_getattr,
+	.permission = fd_permission,
+	.release = proc_node_release,
 };

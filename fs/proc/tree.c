@@ -50,11 +50,24 @@ int proc_node_new(struct filesystem *fs, const struct pseudo_ops *ops, uint32_t 
 
 /* --- tables of entries --- */
 
+/* Nobody can ask about t any more: a thread that ended, a process that was waited for. */
+static bool task_gone(struct task *t)
+{
+	bool gone;
+
+	mutex_lock(&tasks_lock);
+	gone = t->dead && t->tg->leader != t;
+	mutex_unlock(&tasks_lock);
+	return gone;
+}
+
 /* A text file of a task: `id` is the address of its generator's row. */
 static int task_text_show(struct pseudo_node *n, struct text *out)
 {
 	const struct proc_entry *e = (const struct proc_entry *)(uintptr_t)n->id;
 
+	if (task_gone(proc_node_task(n)))
+		return -ESRCH;
 	e->text(out, proc_node_task(n));
 	return 0;
 }
@@ -98,6 +111,8 @@ static const struct pseudo_ops task_text_ops = {
 int proc_entries_lookup(const struct proc_entry *table, size_t count, struct pseudo_node *dir, const char *name, size_t len,
 			struct pseudo_node **out)
 {
+	if (task_gone(proc_node_task(dir)))
+		return -ESRCH;
 	for (size_t i = 0; i < count; i++) {
 		const struct proc_entry *e = &table[i];
 
