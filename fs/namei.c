@@ -14,7 +14,17 @@ struct new_name {
 	struct dentry *d;
 };
 
-static int new_name_begin(struct task *t, int dirfd, const char *name, bool dir, struct new_name *n) NO_THREAD_SAFETY_ANALYSIS
+static void new_name_drop(struct new_name *n) NO_THREAD_SAFETY_ANALYSIS
+{
+	struct inode *dir = path_inode(&n->l.dir);
+
+	dentry_put(n->d);
+	mutex_unlock(&dir->lock);
+	walk_last_fini(&n->l);
+}
+
+/* All but the permission to make it. */
+static int new_name_find(struct task *t, int dirfd, const char *name, bool dir, struct new_name *n) NO_THREAD_SAFETY_ANALYSIS
 {
 	struct inode *i;
 	int r = vfs_walk_parent(t, dirfd, name, 0, &n->l);
@@ -35,8 +45,6 @@ static int new_name_begin(struct task *t, int dirfd, const char *name, bool dir,
 		r = -ENOENT;
 	else if (n->l.slash && !dir)
 		r = -ENOENT;
-	else
-		r = dir_may_create(&n->l.dir, t ? t->cred : NULL);
 	if (!r)
 		return 0;
 	dentry_put(n->d);
@@ -44,6 +52,18 @@ out_unlock:
 	mutex_unlock(&i->lock);
 out_walk:
 	walk_last_fini(&n->l);
+	return r;
+}
+
+static int new_name_begin(struct task *t, int dirfd, const char *name, bool dir, struct new_name *n)
+{
+	int r = new_name_find(t, dirfd, name, dir, n);
+
+	if (r)
+		return r;
+	r = dir_may_create(&n->l.dir, t ? t->cred : NULL);
+	if (r)
+		new_name_drop(n);
 	return r;
 }
 
@@ -113,28 +133,51 @@ int vfs_symlink(struct task *t, const char *target, int dirfd, const char *name)
 	return r;
 }
 
+/* fs.protected_hardlinks of proc_sys_fs(5): others' files may be linked by who could have changed them. */
+static bool may_link(struct inode *i, const struct attr *a, const struct cred *c)
+{
+	bool runs_as_other = a->mode & S_ISUID || (a->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+
+	if (inode_owned(i, c))
+		return true;
+	return S_ISREG(a->mode) && !runs_as_other && !inode_permission(i, c, MAY_READ | MAY_WRITE);
+}
+
+/* The kernel's order of refusals. */
+static int check_link(const struct path *what, const struct path *dir, const struct cred *c)
+{
+	struct inode *i = path_inode(what), *d = path_inode(dir);
+	struct attr a;
+	int r;
+
+	if (path_readonly(dir))
+		return -EROFS;
+	if (what->mount != dir->mount || i->fs != d->fs)
+		return -EXDEV;
+	r = inode_getattr(i, &a);
+	if (!r && !may_link(i, &a, c))
+		r = -EPERM;
+	if (!r)
+		r = dir_may_create(dir, c);
+	if (r)
+		return r;
+	if (i->type == S_IFDIR || !d->ops->link)
+		return -EPERM;
+	return d->dead || (!a.nlink && !i->linkable) ? -ENOENT : 0;
+}
+
 int vfs_link(struct task *t, const struct path *what, int dirfd, const char *name)
 {
 	struct inode *dir, *i = path_inode(what);
 	struct new_name n;
-	struct attr a;
-	int r;
+	int r = new_name_find(t, dirfd, name, false, &n);
 
-	if (i->type == S_IFDIR)
-		return -EPERM;
-	r = inode_getattr(i, &a);
-	if (r)
-		return r;
-	r = new_name_begin(t, dirfd, name, false, &n);
 	if (r)
 		return r;
 	dir = path_inode(&n.l.dir);
-	if (what->mount != n.l.dir.mount || i->fs != dir->fs)
-		r = -EXDEV;
-	else if (dir->dead || (!a.nlink && !i->linkable))
-		r = -ENOENT;
-	else
-		r = dir->ops->link ? dir->ops->link(dir, n.l.name, n.l.len, i) : -EPERM;
+	r = check_link(what, &n.l.dir, t->cred);
+	if (!r)
+		r = dir->ops->link(dir, n.l.name, n.l.len, i);
 	if (!r) {
 		inode_get(i);
 		i->linkable = false;

@@ -59,7 +59,7 @@ static int check_open(const struct path *p, int flags, const struct cred *c, boo
 	if ((i->type == S_IFCHR || i->type == S_IFBLK) && p->mount->flags & MOUNT_NODEV)
 		return -EACCES;
 	r = created ? 0 : vfs_permission(p, c, mask);
-	if (!r && flags & O_NOATIME && c && c->fsuid != i->uid && !cred_capable(c, CAP_FOWNER))
+	if (!r && flags & O_NOATIME && !inode_owned(i, c))
 		r = -EPERM;
 	return r;
 }

@@ -23,6 +23,17 @@ static int load_perm(struct inode *i, uint32_t *mode, uid_t *uid, gid_t *gid)
 	return r;
 }
 
+bool inode_owned(struct inode *i, const struct cred *c)
+{
+	uint32_t mode;
+	uid_t uid;
+	gid_t gid;
+
+	if (!c || cred_capable(c, CAP_FOWNER))
+		return true;
+	return !load_perm(i, &mode, &uid, &gid) && c->fsuid == uid;
+}
+
 static bool capable_override(const struct cred *c, uint32_t type, uint32_t mode, int mask)
 {
 	bool exec_ok = type == S_IFDIR || !(mask & MAY_EXEC) || (mode & 0111);

@@ -12,6 +12,14 @@ static bool owner_or_capable(const struct cred *c, uid_t uid)
 	return !c || c->fsuid == uid || cred_capable(c, CAP_FOWNER);
 }
 
+uint32_t mode_drop_privs(uint32_t mode, gid_t gid, const struct cred *c)
+{
+	bool in_group = !c || cred_in_group(c, gid) || cred_capable(c, CAP_FSETID);
+
+	mode &= ~(uint32_t)S_ISUID;
+	return mode & S_IXGRP || !in_group ? mode & ~(uint32_t)S_ISGID : mode;
+}
+
 static int check_mode(const struct attr *old, const struct cred *c, struct attr *a)
 {
 	if (S_ISLNK(old->mode))
@@ -24,6 +32,18 @@ static int check_mode(const struct attr *old, const struct cred *c, struct attr 
 	return 0;
 }
 
+/* Adds a mode without set-ID bits to the change, if there are any. */
+static bool drop_privs(const struct attr *old, const struct cred *c, struct attr *a, unsigned *valid)
+{
+	uint32_t mode = mode_drop_privs(old->mode, old->gid, c);
+
+	if (*valid & ATTR_MODE || mode == old->mode)
+		return false;
+	a->mode = mode & 07777;
+	*valid |= ATTR_MODE;
+	return true;
+}
+
 static int check_owner(const struct attr *old, const struct cred *c, struct attr *a, unsigned *valid)
 {
 	bool capable = !c || cred_capable(c, CAP_CHOWN);
@@ -33,16 +53,8 @@ static int check_owner(const struct attr *old, const struct cred *c, struct attr
 	if (*valid & ATTR_GID && !capable && (c->fsuid != old->uid || (!cred_in_group(c, a->gid) && a->gid != old->gid)))
 		return -EPERM;
 	/* A new owner must not get another's set-user-ID program. */
-	if (!S_ISDIR(old->mode) && !(*valid & ATTR_MODE)) {
-		uint32_t mode = old->mode & ~(uint32_t)S_ISUID;
-
-		if (mode & S_IXGRP)
-			mode &= ~(uint32_t)S_ISGID;
-		if (mode != old->mode) {
-			a->mode = mode & 07777;
-			*valid |= ATTR_MODE;
-		}
-	}
+	if (!S_ISDIR(old->mode) && drop_privs(old, c, a, valid) && !owner_or_capable(c, old->uid))
+		return -EPERM;
 	return 0;
 }
 
@@ -95,12 +107,14 @@ int vfs_setattr(const struct path *p, const struct cred *c, struct attr *a, unsi
 	r = inode_getattr(i, &old);
 	if (!r && valid & ATTR_MODE)
 		r = check_mode(&old, c, a);
-	if (!r && valid & (ATTR_UID | ATTR_GID))
+	if (!r && valid & (ATTR_UID | ATTR_GID | ATTR_DROP_PRIVS))
 		r = check_owner(&old, c, a, &valid);
 	if (!r && valid & (ATTR_ATIME | ATTR_MTIME) && !(valid & ATTR_SIZE))
 		r = check_times(p, &old, c, a, valid);
 	if (r)
 		return r;
+	if (valid & ATTR_SIZE && c && !cred_capable(c, CAP_FSETID))
+		(void)drop_privs(&old, c, a, &valid);
 	clock_gettime(CLOCK_REALTIME_COARSE, &a->ctime);
 	if (valid & ATTR_SIZE)
 		a->mtime = a->ctime;

@@ -44,7 +44,8 @@ struct attr {
 };
 /* What a setattr changes. */
 enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_ATIME = 8, ATTR_MTIME = 16, ATTR_CTIME = 32, ATTR_SIZE = 64,
-       ATTR_TIMES_SET = 128 /* the times are the caller's, not now: only the owner may */ };
+       ATTR_TIMES_SET = 128, /* the times are the caller's, not now: only the owner may */
+       ATTR_DROP_PRIVS = 256 /* chown(2), even of nothing: set-ID bits go */ };
 
 struct inode_ops {
 	int (*getattr)(struct inode *i, struct attr *out);
@@ -204,6 +205,10 @@ int vfs_unlink(struct task *t, int dirfd, const char *name) MUST_CHECK;
 int vfs_rmdir(struct task *t, int dirfd, const char *name) MUST_CHECK;
 int vfs_rename(struct task *t, int olddir, const char *oldname, int newdir, const char *newname, unsigned flags) MUST_CHECK;
 /* Changes attributes with the checks of chmod, chown, utimensat and truncate; read-only mounts refuse. */
+/* A file's mode after it was written to by c, or given away: without the bits that would run it as somebody else. */
+uint32_t mode_drop_privs(uint32_t mode, gid_t gid, const struct cred *c);
+/* Is c the file's owner, or may it act as if it were (CAP_FOWNER)? c NULL: set-up, which may. */
+bool inode_owned(struct inode *i, const struct cred *c);
 int vfs_setattr(const struct path *p, const struct cred *c, struct attr *a, unsigned valid) MUST_CHECK;
 ssize_t vfs_readlink(const struct path *p, char *buf, size_t size) MUST_CHECK;
 

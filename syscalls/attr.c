@@ -100,7 +100,7 @@ static unsigned owner(struct attr *attr, uint32_t uid, uint32_t gid)
 {
 	attr->uid = uid;
 	attr->gid = gid;
-	return (uid != (uint32_t)-1 ? ATTR_UID : 0) | (gid != (uint32_t)-1 ? ATTR_GID : 0);
+	return ATTR_DROP_PRIVS | (uid != (uint32_t)-1 ? ATTR_UID : 0) | (gid != (uint32_t)-1 ? ATTR_GID : 0);
 }
 
 static int64_t chown_at(struct task *t, int dirfd, uint64_t addr, uint32_t uid, uint32_t gid, int flags)

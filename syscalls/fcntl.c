@@ -90,7 +90,7 @@ static int64_t set_flags(struct task *t, struct file *f, int flags)
 {
 	int old = f->flags, new = (old & ~SETFL_FLAGS) | (flags & SETFL_FLAGS), r = 0;
 
-	if (new & ~old & O_NOATIME && t->cred->fsuid != f->inode->uid && !cred_capable(t->cred, CAP_FOWNER))
+	if (new & ~old & O_NOATIME && !inode_owned(f->inode, t->cred))
 		return -EPERM;
 	if (f->ops->set_flags)
 		r = f->ops->set_flags(f, new);

@@ -72,7 +72,8 @@ int host_setattr(struct inode *i, const struct attr *a, unsigned valid)
 		r = fchownat(fd, "", valid & ATTR_UID ? a->uid : (uid_t)-1, valid & ATTR_GID ? a->gid : (gid_t)-1, AT_EMPTY_PATH) ?
 			    host_map_errno(errno) :
 			    0;
-	if (!r && valid & ATTR_MODE)
+	/* With a new size, and by who may write but does not own it, the host takes set-ID bits away itself. */
+	if (!r && valid & ATTR_MODE && !(valid & ATTR_SIZE))
 		r = fchmodat(AT_FDCWD, host_fd_name(fd).s, a->mode & 07777, 0) ? host_map_errno(errno) : 0;
 	/* The present may be set by all who may write, other times by the owner alone. */
 	if (valid & ATTR_ATIME)

@@ -122,9 +122,7 @@ static void written(struct tmpfs_node *n)
 		struct task *t = task_self();
 
 		if (!t || !cred_capable(t->cred, CAP_FSETID)) {
-			n->attr.mode &= ~(uint32_t)S_ISUID;
-			if (n->attr.mode & S_IXGRP)
-				n->attr.mode &= ~(uint32_t)S_ISGID;
+			n->attr.mode = mode_drop_privs(n->attr.mode, n->attr.gid, t ? t->cred : NULL);
 			inode_set_perm(&n->inode, n->attr.mode, n->attr.uid, n->attr.gid);
 		}
 	}
