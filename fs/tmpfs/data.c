@@ -328,7 +328,7 @@ int tmpfs_data_punch(struct tmpfs_node *n, uint64_t start, uint64_t end)
 		e = drop_locked(n, r, &freed);
 	mutex_unlock(&n->data);
 	if (!range_empty(r))
-		mappings_invalidate(&n->reg->mappings, r, INVALIDATE_ALL);
+		mappings_invalidate(&n->reg->mappings, r, INVALIDATE_SHARED);
 	tmpfs_free_ranges(tmpfs_of(&n->inode), freed);
 	return e;
 }

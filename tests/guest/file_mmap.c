@@ -5,6 +5,7 @@
 // again: -v {}:{}
 #include "file.h"
 
+#include <linux/falloc.h>
 #include <setjmp.h>
 #include <sys/mman.h>
 
@@ -229,6 +230,32 @@ static void io_from_and_to_mappings(void)
 	close(out);
 }
 
+static void holes(void)
+{
+	int fd = open("m", O_RDWR | O_TRUNC);
+	char *s, *p;
+
+	ftruncate(fd, 16384);
+	pwrite(fd, "A", 1, 0);
+	pwrite(fd, "B", 1, 4096);
+	s = map(fd, 16384, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	p = map(fd, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+	p[1] = 'P';
+	touch("shared", s);
+	T(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 8192));
+	touch("shared, punched", s);
+	touch("shared, punched", s + 4096);
+	touch("private copy stays", p + 1);
+	touch("private copy stays", p);
+	s[4096] = 'N';
+	printf("new page: %c\n", byte_at(fd, 4096));
+	T(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4000, 100));
+	touch("part of a page", s + 4096);
+	munmap(s, 16384);
+	munmap(p, 16384);
+	close(fd);
+}
+
 static void remap(void)
 {
 	int fd = open("m", O_RDWR | O_TRUNC);
@@ -373,6 +400,7 @@ static void all(void)
 	unlinked_and_closed();
 	forks();
 	io_from_and_to_mappings();
+	holes();
 	remap();
 }
 
