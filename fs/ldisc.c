@@ -230,10 +230,11 @@ void ldisc_flush_input(struct ldisc *l)
 
 void ldisc_set(struct ldisc *l, const struct termios2 *tio)
 {
-	bool was_canonical = lflag(l, ICANON), had_xon = iflag(l, IXON);
+	const uint32_t modes = ICANON | EXTPROC, old = l->tio.c_lflag;
+	bool had_xon = iflag(l, IXON);
 
 	l->tio = *tio;
-	if (was_canonical != lflag(l, ICANON)) {
+	if ((old ^ tio->c_lflag) & modes) {
 		l->literal = l->erasing = false;
 		memset(l->ends, 0, sizeof(l->ends));
 		/* What is there becomes one line, or bytes. */

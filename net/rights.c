@@ -13,7 +13,8 @@
  * A set that leaves a queue during this is seen as an external reference at worst, which is safe. One that enters a queue could be
  * taken for an internal one that was not counted; `launches` tells of that, and the collector begins anew.
  *
- * Freeing never recurses: a file in a queue of a file in a queue is put on the thread's own list and dropped by the outermost call.
+ * Freeing never recurses: a file in a queue of a file in a queue is put on the thread's own list and dropped by the outermost call, and
+ * many sockets that are closed this way are followed by one collection.
  *
  * Locks: flight_lock comes after queues' locks and is a leaf.
  */
@@ -25,6 +26,8 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdlib.h>
+
+enum { FLYING_MAX = 1 << 16 };
 
 static struct mutex flight_lock = MUTEX_INITIALIZER;
 static LIST_HEAD(, socket) flying GUARDED_BY(flight_lock) = LIST_HEAD_INITIALIZER(flying); /* sockets with in_flight > 0 */
@@ -39,9 +42,11 @@ static struct rights *rights_alloc(int count)
 	return calloc(1, sizeof(struct rights) + (size_t)count * sizeof(struct file *));
 }
 
-/* As many files may be in flight as a process may have open. */
+/* As many files may be in flight as a process may have open; privileged ones have no such limit, but the collector needs one. */
 static bool too_many(struct task *t)
 {
+	if (flying_files > FLYING_MAX)
+		return true;
 	return (uint64_t)flying_files > task_rlimit(t, RLIMIT_NOFILE) && !cred_capable(t->cred, CAP_SYS_RESOURCE) &&
 	       !cred_capable(t->cred, CAP_SYS_ADMIN);
 }
@@ -116,26 +121,58 @@ void rights_land(struct rights *r)
 	mutex_unlock(&flight_lock);
 }
 
-void rights_free(struct rights *r)
-{
-	static _Thread_local struct rights *waiting;
-	static _Thread_local bool busy;
+/* What a thread that frees rights has to do before it goes on: closing one file may ask for both again. */
+static _Thread_local struct {
+	struct rights *waiting;
+	bool busy, collect;
+} freeing;
 
-	if (!r)
-		return;
-	r->next = waiting;
-	waiting = r;
-	if (busy)
-		return;
-	busy = true;
-	while ((r = waiting)) {
-		waiting = r->next;
+static void free_waiting(void)
+{
+	struct rights *r;
+
+	while ((r = freeing.waiting)) {
+		freeing.waiting = r->next;
 		rights_land(r);
 		for (int i = 0; i < r->count; i++)
 			file_put(r->files[i]);
 		free(r);
 	}
-	busy = false;
+}
+
+static void collect(void);
+
+/* Does all that is to be done, unless that is going on already further up. */
+static void run(void)
+{
+	if (freeing.busy)
+		return;
+	freeing.busy = true;
+	while (freeing.waiting || freeing.collect) {
+		free_waiting();
+		if (freeing.collect) {
+			freeing.collect = false;
+			collect();
+		}
+	}
+	freeing.busy = false;
+}
+
+void rights_free(struct rights *r)
+{
+	if (!r)
+		return;
+	r->next = freeing.waiting;
+	freeing.waiting = r;
+	run();
+}
+
+void rights_collect(void)
+{
+	if (!flying_sockets)
+		return;
+	freeing.collect = true;
+	run();
 }
 
 /* --- the collector --- */
@@ -147,10 +184,10 @@ struct candidate {
 };
 
 struct collection {
-	struct candidate *c;
+	struct candidate *c; /* sorted by address */
 	int count;
-	struct candidate *reader; /* whose queue is being read */
-	bool again; /* something became alive */
+	struct candidate **reached; /* alive, queue not read yet */
+	int reached_count;
 };
 
 static int by_address(const void *a, const void *b)
@@ -177,7 +214,8 @@ static int candidates_take(struct collection *g, uint64_t *version)
 	*version = launches;
 	room = flying_sockets;
 	g->c = calloc((size_t)room + 1, sizeof(*g->c));
-	if (!g->c) {
+	g->reached = calloc((size_t)room + 1, sizeof(struct candidate *));
+	if (!g->c || !g->reached) {
 		mutex_unlock(&flight_lock);
 		return -ENOMEM;
 	}
@@ -206,17 +244,23 @@ static void count_internal(struct rights *r, void *arg)
 	}
 }
 
-static void mark_alive(struct rights *r, void *arg)
+static void reach(struct collection *g, struct candidate *c)
+{
+	if (c->alive)
+		return;
+	c->alive = true;
+	g->reached[g->reached_count++] = c;
+}
+
+static void reach_all(struct rights *r, void *arg)
 {
 	struct collection *g = arg;
 
 	for (int i = 0; i < r->count; i++) {
 		struct candidate *c = find(g, r->files[i]);
 
-		if (c && c->external <= 0 && !c->alive) {
-			c->external = 1;
-			g->again = true;
-		}
+		if (c)
+			reach(g, c);
 	}
 }
 
@@ -224,36 +268,43 @@ static void candidates_judge(struct collection *g)
 {
 	for (int i = 0; i < g->count; i++)
 		g->c[i].s->ops->each_rights(g->c[i].s, count_internal, g);
-	do {
-		g->again = false;
-		for (int i = 0; i < g->count; i++) {
-			if (g->c[i].external <= 0 || g->c[i].alive)
-				continue;
-			g->c[i].alive = true;
-			g->c[i].s->ops->each_rights(g->c[i].s, mark_alive, g);
-		}
-	} while (g->again);
+	for (int i = 0; i < g->count; i++)
+		if (g->c[i].external > 0)
+			reach(g, &g->c[i]);
+	while (g->reached_count) {
+		struct candidate *c = g->reached[--g->reached_count];
+
+		c->s->ops->each_rights(c->s, reach_all, g);
+	}
 }
 
-void rights_collect(void)
+/* True if what was found holds: nothing was sent meanwhile. */
+static bool collect_once(void)
 {
-	struct collection g;
+	struct collection g = { 0 };
 	uint64_t version;
-	bool valid = false;
+	bool valid = true;
 
-	for (int tries = 0; tries < 4 && flying_sockets && !valid; tries++) {
-		g = (struct collection){ 0 };
-		if (candidates_take(&g, &version))
-			return;
-		candidates_judge(&g);
-		mutex_lock(&flight_lock);
-		valid = version == launches;
-		mutex_unlock(&flight_lock);
-		for (int i = 0; i < g.count; i++) {
-			if (valid && !g.c[i].alive)
-				g.c[i].s->ops->purge(g.c[i].s);
-			socket_put(g.c[i].s);
-		}
-		free(g.c);
+	if (candidates_take(&g, &version))
+		goto out_free;
+	candidates_judge(&g);
+	mutex_lock(&flight_lock);
+	valid = version == launches;
+	mutex_unlock(&flight_lock);
+	for (int i = 0; i < g.count; i++) {
+		if (valid && !g.c[i].alive)
+			g.c[i].s->ops->purge(g.c[i].s);
+		socket_put(g.c[i].s);
 	}
+out_free:
+	free(g.c);
+	free(g.reached);
+	return valid;
+}
+
+static void collect(void)
+{
+	for (int tries = 0; tries < 4 && flying_sockets; tries++)
+		if (collect_once())
+			return;
 }

@@ -29,6 +29,8 @@ static void fill(struct user_regs_struct *r, uint64_t mark)
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		*all[i] = mark * UINT64_C(0x9e3779b97f4a7c15) + i;
+	/* Some processors fault on the way to user mode when the stack pointer is not canonical. */
+	r->rsp &= UINT64_C(0x7fffffffffff);
 	r->rip = CODE;
 	r->rax = 500 + mark;
 	r->fs_base = UINT64_C(0x7000000000) + mark;
