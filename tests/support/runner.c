@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -15,20 +14,6 @@
 enum { STATUS_SKIPPED = 77, SLOWNESS = 10 };
 
 extern struct unit_test *const __start_unit_tests[], *const __stop_unit_tests[];
-
-void unit_test_fail(const char *file, int line, const char *what, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	flockfile(stderr);
-	fprintf(stderr, "%s:%d: (%s) is false:", file, line, what);
-	vfprintf(stderr, format, ap);
-	fputc('\n', stderr);
-	funlockfile(stderr);
-	va_end(ap);
-	_exit(1);
-}
 
 void unit_test_skip(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A stand-in for Criterion in builds with ThreadSanitizer, whose shadow memory leaves no room where Criterion wants its own.
- * It offers what the unit tests use, nothing else: each test is a fork of the runner, one after the other (runner.c). */
+ * It offers what the unit tests use besides tests/support/assert.h, nothing else: each test is a fork of the runner, one after the
+ * other (runner.c). */
 #ifndef TESTS_SUPPORT_CRITERION_H
 #define TESTS_SUPPORT_CRITERION_H
 
@@ -27,24 +28,8 @@ struct unit_test {
 			##__VA_ARGS__);                                                                                \
 	static void suite_##_##name_##_impl(void)
 
-/* Ends the test's process. Any thread. */
-__attribute__((noreturn, format(printf, 4, 5))) void unit_test_fail(const char *file, int line, const char *what,
-								    const char *format, ...);
 __attribute__((noreturn)) void unit_test_skip(void);
 
-#define cr_assert(cond, ...) ((cond) ? (void)0 : unit_test_fail(__FILE__, __LINE__, #cond, " " __VA_ARGS__))
-#define cr_assert_not(cond, ...) cr_assert(!(cond), ##__VA_ARGS__)
-#define cr_assert_eq(a, b, ...) cr_assert((a) == (b), ##__VA_ARGS__)
-#define cr_assert_neq(a, b, ...) cr_assert((a) != (b), ##__VA_ARGS__)
-#define cr_assert_gt(a, b, ...) cr_assert((a) > (b), ##__VA_ARGS__)
-#define cr_assert_geq(a, b, ...) cr_assert((a) >= (b), ##__VA_ARGS__)
-#define cr_assert_lt(a, b, ...) cr_assert((a) < (b), ##__VA_ARGS__)
-#define cr_assert_leq(a, b, ...) cr_assert((a) <= (b), ##__VA_ARGS__)
-#define cr_assert_null(p, ...) cr_assert(!(p), ##__VA_ARGS__)
-#define cr_assert_not_null(p, ...) cr_assert(!!(p), ##__VA_ARGS__)
-#define cr_assert_str_eq(a, b, ...) cr_assert(!strcmp((a), (b)), ##__VA_ARGS__)
-#define cr_assert_str_neq(a, b, ...) cr_assert(strcmp((a), (b)), ##__VA_ARGS__)
-#define cr_assert_fail(...) unit_test_fail(__FILE__, __LINE__, "must not happen", " " __VA_ARGS__)
 #define cr_skip(...) unit_test_skip()
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/task_internal.h"
+#include "tests/support/assert.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 
 static void lock(void)

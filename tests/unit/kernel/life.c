@@ -4,9 +4,9 @@
 #include "kernel/process.h"
 #include "kernel/timer.h"
 #include "mm/guest.h"
+#include "tests/support/assert.h"
 
 #include <asm/unistd_64.h>
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <linux/sched.h>
 #include <sys/syscall.h>

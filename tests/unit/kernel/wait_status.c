@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/process.h"
+#include "tests/support/assert.h"
 
-#include <criterion/criterion.h>
 #include <signal.h>
 
 Test(wait_status, exit)

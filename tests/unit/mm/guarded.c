@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies next to pages that are not there: how far they get, and that the sentry survives. */
 #include "mm/guest.h"
+#include "tests/support/assert.h"
 
-#include <criterion/criterion.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>

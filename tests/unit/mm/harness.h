@@ -5,8 +5,8 @@
 
 #include "fake_platform.h"
 #include "mm/mm_internal.h"
+#include "tests/support/assert.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
 

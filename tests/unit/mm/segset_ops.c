@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the operations of a segment set promise, one behaviour a test. */
 #include "segset_model.h"
+#include "tests/support/assert.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 
 static struct seg put(struct segset *s, uint64_t start, uint64_t end, uint64_t tag, uint64_t off)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Seeded random operations on a segment set and on an array, compared after each. The seed is printed on failure. */
 #include "segset_model.h"
+#include "tests/support/assert.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>
 

@@ -3,8 +3,8 @@
 #include "net/socket.h"
 
 #include "fs/vfs.h"
+#include "tests/support/assert.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

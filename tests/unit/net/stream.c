@@ -4,8 +4,8 @@
 #include "net/socket.h"
 
 #include "fs/vfs.h"
+#include "tests/support/assert.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

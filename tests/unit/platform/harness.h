@@ -4,8 +4,8 @@
 #define TESTS_UNIT_PLATFORM_HARNESS_H
 
 #include "platform/platform.h"
+#include "tests/support/assert.h"
 
-#include <criterion/criterion.h>
 #include <semaphore.h>
 
 #define BLOBS(X)                                                                                                       \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "syscalls/syscalls.h"
+#include "tests/support/assert.h"
 
-#include <criterion/criterion.h>
 #include <string.h>
 #include <sys/syscall.h>
 
