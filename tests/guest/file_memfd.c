@@ -73,8 +73,7 @@ static void contents(void)
 	T(lseek(fd, 0, SEEK_HOLE));
 	T(lseek(fd, 4096, SEEK_DATA));
 	T(lseek(fd, 1 << 20, SEEK_HOLE));
-	T(fallocate(fd, 0, 65536, 8192));
-	T(lseek(fd, 4096, SEEK_DATA));
+	T(fallocate(fd, 0, 65536, 8192)); /* kernels differ in whether this is data now */
 	T(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
 	T(pread(fd, buf, 5, 0));
 	printf("punched: %d\n", buf[0]);
