@@ -78,10 +78,10 @@ struct mount *anon_mount(void)
 	return anon;
 }
 
-int vfs_init(struct filesystem *fs, unsigned flags)
+int vfs_init(struct filesystem *fs)
 {
 	struct dentry *d = dentry_new_root(fs, fs->root);
-	struct mount *m = d ? mount_new(fs, d, flags, fs->ops->type) : NULL;
+	struct mount *m = d ? mount_new(fs, d, 0, fs->ops->type) : NULL;
 
 	if (!m || !anon_mount())
 		return -ENOMEM;
@@ -90,6 +90,11 @@ int vfs_init(struct filesystem *fs, unsigned flags)
 	root_mount = m;
 	mutex_unlock(&vfs_lock);
 	return 0;
+}
+
+void vfs_root_readonly(void)
+{
+	root_mount->flags |= MOUNT_RDONLY;
 }
 
 static void attach(struct mount *m, const struct path *at)

@@ -269,7 +269,7 @@ int vfs_rmdir(struct task *t, int dirfd, const char *name)
 
 /* --- set-up --- */
 
-static int mkdir_one(struct path *at, const char *name, size_t len, uint32_t mode)
+static int make_one(struct path *at, const char *name, size_t len, uint32_t mode)
 {
 	struct inode *dir = path_inode(at);
 	struct dentry *d = NULL;
@@ -278,44 +278,54 @@ static int mkdir_one(struct path *at, const char *name, size_t len, uint32_t mod
 	mutex_lock(&dir->lock);
 	r = dentry_lookup_locked(at->dentry, name, len, &d);
 	if (!r && !d->inode)
-		r = dentry_create_locked(at, d, S_IFDIR | mode, 0, NULL);
+		r = dentry_create_locked(at, d, mode, 0, NULL);
 	mutex_unlock(&dir->lock);
 	if (d)
 		dentry_put(d);
 	return r;
 }
 
-int vfs_mkdir_setup(const char *name, uint32_t mode)
+/* Makes name[start, end) in what name[0, start) is. */
+static int make_component(const char *name, size_t start, size_t end, uint32_t mode)
 {
-	char part[PATH_MAX];
+	char parent[PATH_MAX] = "/";
+	struct path at;
+	int r;
+
+	memcpy(parent, name, start);
+	parent[MAX(start, (size_t)1)] = 0;
+	r = vfs_walk_setup(parent, WALK_FOLLOW | WALK_DIRECTORY, &at);
+	if (r)
+		return r;
+	r = end - start > NAME_MAX ? -ENAMETOOLONG : make_one(&at, name + start, end - start, mode);
+	path_put(&at);
+	return r;
+}
+
+int vfs_make_setup(const char *name, uint32_t mode)
+{
 	size_t end = 0, len = strlen(name);
+	char part[PATH_MAX];
 
 	if (len >= sizeof(part))
 		return -ENAMETOOLONG;
 	while (end < len) {
 		size_t start = end + strspn(name + end, "/");
+		bool last;
 		struct path at;
 		int r;
 
 		end = start + strcspn(name + start, "/");
 		if (end == start)
 			break;
+		last = !name[end + strspn(name + end, "/")];
 		memcpy(part, name, end);
 		part[end] = 0;
-		r = vfs_walk_setup(part, WALK_FOLLOW | WALK_DIRECTORY, &at);
-		if (!r) {
+		r = vfs_walk_setup(part, WALK_FOLLOW | (last ? 0 : WALK_DIRECTORY), &at);
+		if (!r)
 			path_put(&at);
-			continue;
-		}
-		if (r != -ENOENT)
-			return r;
-		memcpy(part, name, start);
-		part[start] = 0;
-		r = vfs_walk_setup(start ? part : "/", WALK_FOLLOW | WALK_DIRECTORY, &at);
-		if (r)
-			return r;
-		r = end - start > NAME_MAX ? -ENAMETOOLONG : mkdir_one(&at, name + start, end - start, mode);
-		path_put(&at);
+		else if (r == -ENOENT)
+			r = make_component(name, start, end, last ? mode : S_IFDIR | 0755);
 		if (r)
 			return r;
 	}

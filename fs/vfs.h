@@ -152,7 +152,9 @@ int sysfs_new(struct filesystem **out) MUST_CHECK;
 /* --- mounts --- */
 struct mount *vfs_root_mount(void);
 /* The first mount of the sandbox. Takes over fs. */
-int vfs_init(struct filesystem *root, unsigned flags) MUST_CHECK;
+int vfs_init(struct filesystem *root) MUST_CHECK;
+/* From now on nothing on the first mount can be changed. */
+void vfs_root_readonly(void);
 /* Mounts fs on `at`, creating nothing. Takes over fs. */
 int vfs_mount(const struct path *at, struct filesystem *fs, unsigned flags, const char *source) MUST_CHECK;
 int vfs_bind(const struct path *at, const struct path *what, unsigned flags) MUST_CHECK;
@@ -184,7 +186,8 @@ enum {
 int vfs_walk(struct task *t, int dirfd, const char *name, unsigned flags, struct path *out) MUST_CHECK;
 /* Without a task, as root of the sandbox: for set-up. */
 int vfs_walk_setup(const char *name, unsigned flags, struct path *out) MUST_CHECK;
-int vfs_mkdir_setup(const char *name, uint32_t mode) MUST_CHECK; /* mkdir -p */
+/* Makes name, a directory or regular file as mode says, and what leads to it, unless it is there. */
+int vfs_make_setup(const char *name, uint32_t mode) MUST_CHECK;
 /* Like vfs_walk, from given places. */
 int vfs_walk_at(const struct path *root, const struct path *start, const struct cred *c, const char *name, unsigned flags,
 		struct path *out) MUST_CHECK;

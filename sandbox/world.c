@@ -57,17 +57,20 @@ static int complain(const char *what, const char *path, int err)
 	return err;
 }
 
+/* What is at path; if nothing is, it is made, a directory or file as mode says. */
+static int mount_point(const char *path, uint32_t mode, struct path *at)
+{
+	int err = vfs_make_setup(path, mode);
+
+	return err ? err : vfs_walk_setup(path, WALK_FOLLOW, at);
+}
+
 /* Mounts fs (taken over) at path, which is made if it is not there. */
 static int mount_at(const char *path, struct filesystem *fs, unsigned flags, const char *source)
 {
 	struct path at;
-	int err = vfs_walk_setup(path, WALK_FOLLOW, &at);
+	int err = mount_point(path, S_IFDIR | 0755, &at);
 
-	if (err == -ENOENT) {
-		err = vfs_mkdir_setup(path, 0755);
-		if (!err)
-			err = vfs_walk_setup(path, WALK_FOLLOW, &at);
-	}
 	if (err) {
 		filesystem_put(fs);
 		return complain("cannot mount on", path, err);
@@ -85,18 +88,19 @@ static int mount_tmpfs(const char *path, struct memfile *mf, uint64_t size, uint
 	return err ? err : mount_at(path, fs, flags, "tmpfs");
 }
 
-static int mount_root(const struct options *o, int fd, struct memfile *mf)
+static int mount_root(int fd, struct memfile *mf)
 {
 	struct filesystem *host, *root;
 	int err = hostfs_new(fd, HOSTFS_READONLY_CACHED, &host);
 
 	if (err)
 		return err;
-	/* Mount points may have to be made even where the guest may change nothing, so there is an overlay in any case. */
+	/* Mount points may have to be made even where the guest may change nothing, so there is an overlay in any case, and it
+	 * is made read-only last. */
 	err = overlay_new(mf, host, 0, &root);
 	if (err)
 		return err;
-	return vfs_init(root, o->read_only ? MOUNT_RDONLY : 0);
+	return vfs_init(root);
 }
 
 static int mount_private(struct memfile *mf)
@@ -137,7 +141,7 @@ static int bind_file(const struct grant *g, struct filesystem *dir, const char *
 		return err;
 	err = vfs_walk_setup(path, 0, &file);
 	if (!err) {
-		err = vfs_walk_setup(g->dst, WALK_FOLLOW, &at);
+		err = mount_point(g->dst, S_IFREG | 0644, &at);
 		if (!err) {
 			err = vfs_bind(&at, &file, flags);
 			path_put(&at);
@@ -273,7 +277,7 @@ out_root:
 int world_build(const struct options *o, const struct caller *c, const struct host_trees *trees, struct memfile *mf,
 		const char *home, struct fs_context **out)
 {
-	int err = mount_root(o, trees->root.fd, mf);
+	int err = mount_root(trees->root.fd, mf);
 
 	if (!err)
 		err = mount_private(mf);
@@ -285,6 +289,8 @@ int world_build(const struct options *o, const struct caller *c, const struct ho
 		err = hide_secrets(o, c, home, mf);
 	if (!err)
 		err = make_context(o, c, out);
+	if (o->read_only)
+		vfs_root_readonly();
 	if (err && !complained)
 		log_user("cannot build the sandbox's file systems: %s", strerror(-err));
 	return err;

@@ -28,10 +28,10 @@ static void data_race(void)
 
 static void use_after_free(void)
 {
-	volatile char *p = malloc(16);
+	char *volatile p = malloc(16); /* volatile, so that the compiler does not see it coming */
 
-	free((void *)p);
-	p[3] = 1;
+	free(p);
+	*(volatile char *)(p + 3) = 1;
 }
 
 static void overflow(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A stand-in for Criterion in builds with ThreadSanitizer, whose shadow memory leaves no room where Criterion wants its own.
- * It offers what the unit tests use besides tests/support/assert.h, nothing else: each test is a fork of the runner, one after the
+ * It offers what the unit tests use besides tests/support/asserts.h, nothing else: each test is a fork of the runner, one after the
  * other (runner.c). */
 #ifndef TESTS_SUPPORT_CRITERION_H
 #define TESTS_SUPPORT_CRITERION_H

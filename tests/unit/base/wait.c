@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ref.h"
 #include "base/wait.h"
-#include "tests/support/assert.h"
+#include "tests/support/asserts.h"
 
 #include <errno.h>
 #include <poll.h>

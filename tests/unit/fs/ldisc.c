@@ -2,7 +2,7 @@
 /* The line discipline's bounds: whatever a master types under whatever settings, the buffers hold what they may and no more. What it
  * should answer is compared with Linux in tests/guest/pty_lines.c. */
 #include "fs/ldisc.h"
-#include "tests/support/assert.h"
+#include "tests/support/asserts.h"
 
 #include <errno.h>
 #include <stdlib.h>

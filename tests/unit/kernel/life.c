@@ -4,7 +4,7 @@
 #include "kernel/process.h"
 #include "kernel/timer.h"
 #include "mm/guest.h"
-#include "tests/support/assert.h"
+#include "tests/support/asserts.h"
 
 #include <asm/unistd_64.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies next to pages that are not there: how far they get, and that the sentry survives. */
 #include "mm/guest.h"
-#include "tests/support/assert.h"
+#include "tests/support/asserts.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -5,7 +5,7 @@
 
 #include "fake_platform.h"
 #include "mm/mm_internal.h"
-#include "tests/support/assert.h"
+#include "tests/support/asserts.h"
 
 #include <errno.h>
 #include <string.h>

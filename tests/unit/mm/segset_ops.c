@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the operations of a segment set promise, one behaviour a test. */
 #include "segset_model.h"
-#include "tests/support/assert.h"
+#include "tests/support/asserts.h"
 
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Seeded random operations on a segment set and on an array, compared after each. The seed is printed on failure. */
 #include "segset_model.h"
-#include "tests/support/assert.h"
+#include "tests/support/asserts.h"
 
 #include <errno.h>
 #include <stdlib.h>

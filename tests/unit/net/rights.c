@@ -3,7 +3,7 @@
 #include "net/socket.h"
 
 #include "fs/vfs.h"
-#include "tests/support/assert.h"
+#include "tests/support/asserts.h"
 
 #include <errno.h>
 #include <stdlib.h>

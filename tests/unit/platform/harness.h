@@ -4,7 +4,7 @@
 #define TESTS_UNIT_PLATFORM_HARNESS_H
 
 #include "platform/platform.h"
-#include "tests/support/assert.h"
+#include "tests/support/asserts.h"
 
 #include <semaphore.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sandbox/options.h"
-#include "tests/support/assert.h"
+#include "tests/support/asserts.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * Criterion's own tell the runner of every assertion, passed or failed, over one socket of the test's process: two threads that assert at
  * once, or a child of the test, wait for each other's answers for ever. These say nothing until one fails; that is printed and
  * ends the process, which Criterion reports as a failure of the test. */
-#ifndef TESTS_SUPPORT_ASSERT_H
-#define TESTS_SUPPORT_ASSERT_H
+#ifndef TESTS_SUPPORT_ASSERTS_H
+#define TESTS_SUPPORT_ASSERTS_H
 
 #include <criterion/criterion.h>
 #include <stdarg.h>
