@@ -24,6 +24,7 @@ enum {
 	SMALL_PRIVATE_FILE = 256 << 10, /* data segments: mostly written (relocations), so copied at the first touch */
 	DENSE_MIN = 256 << 10, /* how much of a neighbour must be touched to call it a walk */
 	DENSE_LOOK = 1 << 20,
+	RAISES_EAGER = 15, /* how many changes of protection later it is tried again to leave writes to faults */
 	NEIGHBOURS = 2 << 20, /* how far around the fault unmapped pmas are mapped along */
 };
 
@@ -80,7 +81,7 @@ static int settle_access(struct mm *mm, struct seg vseg, struct seg p, const str
 {
 	struct vma *v = vma_of(vseg);
 	int prot = prot_normal(v->prot), access = f->access ? f->access : PROT_READ;
-	int mapped = seg_ok(p) && pma_of(p)->stub == STUB_MAPPED ? pma_stub_prot(pma_of(p)) : 0;
+	int mapped = seg_ok(p) ? pma_mapped_prot(pma_of(p)) : 0;
 
 	if (access & ~prot) {
 		if (f->access_known)
@@ -137,6 +138,8 @@ static int map_around(struct mm *mm, struct seg vseg, uint64_t addr, bool fresh)
 
 	if (pma_of(p)->stub == STUB_MAPPED)
 		return 0;
+	if (pma_of(p)->stub == STUB_READONLY)
+		mm->eager_raises = RAISES_EAGER; /* this program writes where it unprotects */
 	if (fresh && walks_into(mm, p)) {
 		err = stub_map_locked(mm, p, true);
 		segset_merge_range(&mm->pmas, r);
@@ -158,7 +161,7 @@ static int resolve_locked(struct mm *mm, const struct mm_fault *f, int *code)
 		return SIGSEGV;
 	}
 	p = segset_find(&mm->pmas, f->addr);
-	if (f->bus && seg_ok(p) && pma_of(p)->stub == STUB_MAPPED)
+	if (f->bus && seg_ok(p) && pma_is_mapped(pma_of(p)))
 		return tried_before(mm, f->addr) ? signal_of(-ENXIO, code) : 0;
 	access = settle_access(mm, vseg, p, f);
 	if (access <= 0)

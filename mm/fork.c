@@ -94,6 +94,10 @@ static int protect_parent(struct stub_batch *b, struct seg p)
 	op.prot = pma_stub_prot(v);
 	if (v->stub == STUB_NONE || (v->stub == STUB_MAPPED && !(v->prot & PROT_WRITE)))
 		return 0;
+	if (v->stub == STUB_READONLY) {
+		v->stub = STUB_MAPPED;
+		return 0;
+	}
 	if (v->stub == STUB_UNSURE) {
 		op.kind = PLATFORM_UNMAP;
 		v->stub = STUB_NONE;
@@ -138,7 +142,7 @@ static void map_child(struct mm *child, struct mm *parent)
 	size_t n = 0;
 
 	for (p = segset_first(&parent->pmas); seg_ok(p); p = seg_next(p))
-		n += pma_of(p)->stub == STUB_MAPPED;
+		n += pma_is_mapped(pma_of(p));
 	if (n > MAP_EAGERLY_MAX)
 		return;
 	stub_batch_init(&b, child);
@@ -152,7 +156,7 @@ static void map_child(struct mm *child, struct mm *parent)
 					  .prot = pma_stub_prot(v) };
 
 		p = segset_find(&parent->pmas, seg_start(q));
-		if (b.count == ARRAY_SIZE(b.ops) || !op.prot || !seg_ok(p) || pma_of(p)->stub != STUB_MAPPED)
+		if (b.count == ARRAY_SIZE(b.ops) || !op.prot || !seg_ok(p) || !pma_is_mapped(pma_of(p)))
 			continue;
 		v->stub = STUB_MAPPED;
 		b.ops[b.count++] = op;

@@ -43,6 +43,7 @@ struct vma {
 enum stub_state {
 	STUB_NONE, /* nothing */
 	STUB_MAPPED, /* the whole pma, with pma_stub_prot() */
+	STUB_READONLY, /* the whole pma, with pma_stub_prot() but for the PROT_WRITE that it has: the first write will fault */
 	STUB_UNSURE, /* the host failed half-way: unmap before the reference goes, map again before use */
 };
 
@@ -90,6 +91,7 @@ struct mm {
 	struct pma_hint hints[PMA_HINTS];
 	uint64_t rss_anon, rss_file; /* bytes of pmas: an upper bound of what is touched */
 	uint64_t rss_measured_at, rss_peak; /* see info.c */
+	int eager_raises; /* how many more times PROT_WRITE is given to the stub at once: pmas_protect_locked() */
 	uint64_t cow_next, cow_unit; /* where a walking writer would copy next, and how much then */
 	_Atomic uint64_t stub_gen; /* grows with every change of the stub's mappings */
 };
@@ -190,6 +192,15 @@ static inline struct range pma_file_range(struct seg g, struct range r)
 static inline int pma_stub_prot(const struct pma *p)
 {
 	return p->need_cow ? p->prot & ~PROT_WRITE : p->prot;
+}
+static inline bool pma_is_mapped(const struct pma *p)
+{
+	return p->stub == STUB_MAPPED || p->stub == STUB_READONLY;
+}
+/* What the stub allows where it maps p for certain. */
+static inline int pma_mapped_prot(const struct pma *p)
+{
+	return p->stub == STUB_MAPPED ? pma_stub_prot(p) : p->stub == STUB_READONLY ? pma_stub_prot(p) & ~PROT_WRITE : 0;
 }
 void pma_changed_locked(struct mm *mm); /* forgets the hints */
 void pma_account_locked(struct mm *mm, const struct pma *p, int64_t bytes);

@@ -30,7 +30,7 @@ int mm_populate_locked(struct mm *mm, struct range r, int access)
 	for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
 		struct range part = range_intersect(seg_range(p), r);
 
-		if (pma_of(p)->private && (pma_of(p)->stub == STUB_MAPPED || range_len(part) < range_len(seg_range(p))))
+		if (pma_of(p)->private && (pma_is_mapped(pma_of(p)) || range_len(part) < range_len(seg_range(p))))
 			memfile_commit(mm->memfile, pma_file_range(p, part));
 	}
 	/* Pages of a pma that reaches beyond r must not be entered: the commit above did for the part asked for. */

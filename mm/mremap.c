@@ -54,7 +54,7 @@ static int move_in_stub(struct mm *mm, struct range from, uint64_t delta)
 					   .file = &v->file->host,
 					   .off = v->off,
 					   .prot = pma_stub_prot(v) };
-		if (v->stub == STUB_MAPPED && op.prot)
+		if (pma_is_mapped(v) && op.prot)
 			err = stub_batch_add(&b, &op);
 	}
 	if (!err)
@@ -92,7 +92,7 @@ static int move_pmas(struct mm *mm, struct range from, uint64_t delta)
 		struct range r = seg_range(p);
 		struct pma v = *pma_of(p);
 
-		v.stub = v.stub == STUB_MAPPED && pma_stub_prot(&v) ? STUB_MAPPED : STUB_NONE;
+		v.stub = pma_is_mapped(&v) && pma_stub_prot(&v) ? STUB_MAPPED : STUB_NONE;
 		segset_remove(&mm->pmas, p);
 		pma_account_locked(mm, &v, -(int64_t)range_len(r));
 		/* As many were reserved as are moved. */

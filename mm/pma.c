@@ -65,6 +65,7 @@ static bool pma_valid(struct range r, const void *value)
 	const struct pma *p = value;
 
 	return !((r.start | r.end | p->off) & ~PAGE_MASK) && p->file && !(p->prot & ~p->max_prot) &&
+	       (p->stub != STUB_READONLY || (pma_stub_prot(p) & PROT_WRITE)) &&
 	       p->stub <= STUB_UNSURE && (!p->internal || p->internal_len);
 }
 
@@ -233,21 +234,45 @@ static int add_protect(struct stub_batch *b, struct range r, struct pma *v)
 	return stub_batch_add(b, &op);
 }
 
+/* Gives v its new permissions, and the stub what it must not wait for. Less is taken away at once. PROT_WRITE alone may be left to the
+ * first write: programs that protect and unprotect what they then do not touch pay one stop less for each, and a write costs one
+ * more. Only PROT_WRITE: the host tells a write to what is mapped from everything else, but not a read from an execution. */
+static int protect_one(struct stub_batch *b, struct seg p, int prot, bool lazy)
+{
+	struct pma *v = pma_of(p);
+	int old = pma_mapped_prot(v), want;
+
+	v->prot = (uint8_t)(prot_normal(prot) & v->max_prot);
+	want = pma_stub_prot(v);
+	if (pma_is_mapped(v)) {
+		v->stub = STUB_MAPPED;
+		if (want == old)
+			return 0;
+		if (lazy && old && want == (old | PROT_WRITE)) {
+			v->stub = STUB_READONLY;
+			return 0;
+		}
+	} else if (v->stub == STUB_NONE) {
+		return 0;
+	}
+	return add_protect(b, seg_range(p), v);
+}
+
 int pmas_protect_locked(struct mm *mm, struct range r, int prot)
 {
+	bool lazy = !mm->eager_raises;
 	struct stub_batch b;
 	struct seg p;
 	int err = 0;
 
 	mutex_assert_held(&mm->active);
 	stub_batch_init(&b, mm);
+	if (!lazy)
+		mm->eager_raises--;
 	for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
-		struct pma *v = pma_of(p);
-		int old = pma_stub_prot(v);
+		int e = protect_one(&b, p, prot, lazy);
 
-		v->prot = (uint8_t)(prot_normal(prot) & v->max_prot);
-		if (v->stub == STUB_UNSURE || (v->stub == STUB_MAPPED && pma_stub_prot(v) != old))
-			err = err ? err : add_protect(&b, seg_range(p), v);
+		err = err ? err : e;
 	}
 	if (!err)
 		err = stub_batch_flush(&b);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The stub follows the pma set.
  *
- * Theory of operation. Each pma says what the stub maps in its range: nothing, exactly the whole pma with pma_stub_prot(), or
- * "unsure" after a host call failed half-way. The invariant, which the tests check against a model of the stub's page
+ * Theory of operation. Each pma says what the stub maps in its range: nothing, exactly the whole pma with pma_stub_prot(), that without
+ * PROT_WRITE, or "unsure" after a host call failed half-way. The invariant, which the tests check against a model of the stub's page
  * table: where no pma is, the stub maps nothing. So a pma whose stub state is not STUB_NONE must be unmapped from the stub
  * before its reference is given back, and a range without such pmas needs no injected call at all.
  *
@@ -129,6 +129,8 @@ int stub_map_range_locked(struct mm *mm, struct range r, bool populate)
 
 		if (pma_of(p)->stub == STUB_MAPPED || !op.prot)
 			continue;
+		if (pma_of(p)->stub == STUB_READONLY && !populate)
+			op.kind = PLATFORM_PROTECT;
 		err = stub_batch_add(&b, &op);
 		pma_of(p)->stub = STUB_MAPPED;
 	}

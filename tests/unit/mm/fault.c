@@ -248,10 +248,73 @@ Test(fault, protecting_touched_memory_injects_one_call_a_run)
 	cr_assert_eq(mm_mprotect(test_mm, BASE + 4 * P, 4 * P, PROT_READ, false), 0);
 	cr_assert_eq(fake.protects, 1, "no change, no call");
 	cr_assert_eq(mm_mprotect(test_mm, BASE, 20 * P, RW, false), 0);
-	cr_assert_eq(fake.protects, 2);
+	cr_assert_eq(fake.protects, 1, "the first write asks");
 	store(test_mm, BASE + 4 * P, 1);
+	cr_assert_eq(fake.protects, 2);
+	check_mm(test_mm);
 	cr_assert_eq(mm_munmap(test_mm, BASE, 20 * P), 0);
 	cr_assert_eq(fake.unmaps, 1);
+}
+
+Test(fault, unprotecting_what_is_not_written_injects_nothing)
+{
+	map_anon(test_mm, BASE, P);
+	store(test_mm, BASE, 1);
+	for (int i = 0; i < 5; i++) {
+		cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), 0);
+		cr_assert_eq(mm_mprotect(test_mm, BASE, P, RW, false), 0);
+		check_mm(test_mm);
+	}
+	cr_assert_eq(fake.protects, 1);
+	/* A program that writes what it unprotects is believed to go on with it. */
+	store(test_mm, BASE, 2);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), 0);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, RW, false), 0);
+	touch_faults = 0;
+	store(test_mm, BASE, 3);
+	cr_assert_eq(touch_faults, 0);
+}
+
+/* The host cannot tell a read or an execution of what is mapped without the right to from a write. */
+Test(fault, only_writes_are_left_to_faults)
+{
+	map_anon(test_mm, BASE, P);
+	store(test_mm, BASE, 1);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_NONE, false), 0);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), 0);
+	cr_assert_eq(fake_at(test_mm->as, BASE)->prot, PROT_READ);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ | PROT_EXEC, false), 0);
+	cr_assert_eq(fake_at(test_mm->as, BASE)->prot, PROT_READ | PROT_EXEC);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, RW | PROT_EXEC, false), 0);
+	cr_assert_eq(fake_at(test_mm->as, BASE)->prot, PROT_READ | PROT_EXEC);
+	store(test_mm, BASE, 2);
+	cr_assert_eq(load(test_mm, BASE), 2);
+}
+
+Test(fault, what_is_not_written_yet_survives_fork_and_mremap)
+{
+	struct mm *child;
+	uint64_t moved;
+
+	map_anon(test_mm, BASE, 2 * P);
+	store(test_mm, BASE, 1);
+	store(test_mm, BASE + P, 2);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, 2 * P, PROT_READ, false), 0);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, 2 * P, RW, false), 0);
+	cr_assert_eq(mm_fork(test_mm, &child), 0);
+	check_mm(test_mm);
+	check_mm(child);
+	store(child, BASE, 3);
+	store(test_mm, BASE + P, 4);
+	cr_assert_eq(load(test_mm, BASE), 1);
+	cr_assert_eq(load(child, BASE + P), 2);
+	mm_user_put(child);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, 2 * P, PROT_READ, false), 0);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, 2 * P, RW, false), 0);
+	cr_assert_eq(mm_mremap(test_mm, BASE, 2 * P, 2 * P, MREMAP_MAYMOVE | MREMAP_FIXED, BASE + 64 * P, &moved), 0);
+	check_mm(test_mm);
+	store(test_mm, BASE + 65 * P, 5);
+	cr_assert_eq(load(test_mm, BASE + 64 * P), 1);
 }
 
 Test(fault, populate_maps_now)

@@ -111,16 +111,16 @@ void check_mm(struct mm *mm)
 			p = segset_find(&mm->pmas, at);
 			cr_assert(seg_ok(p), "the stub maps %#lx without a pma", at);
 			cr_assert_neq(pma_of(p)->stub, STUB_NONE, "pma at %#lx should not be mapped", at);
-			if (pma_of(p)->stub != STUB_MAPPED)
+			if (!pma_is_mapped(pma_of(p)))
 				continue;
 			cr_assert_eq(m->file, &pma_of(p)->file->host);
 			cr_assert_eq(m->off + (at - m->addr), pma_offset(p, at), "wrong page at %#lx", at);
-			cr_assert_eq(m->prot, pma_stub_prot(pma_of(p)), "prot %d at %#lx", m->prot, at);
+			cr_assert_eq(m->prot, pma_mapped_prot(pma_of(p)), "prot %d at %#lx", m->prot, at);
 		}
 	}
 	/* ... and what a pma says is mapped is. */
 	for (p = segset_first(&mm->pmas); seg_ok(p); p = seg_next(p))
-		for (uint64_t at = seg_start(p); pma_of(p)->stub == STUB_MAPPED && at < seg_end(p);) {
+		for (uint64_t at = seg_start(p); pma_is_mapped(pma_of(p)) && at < seg_end(p);) {
 			const struct fake_mapping *m = fake_at(mm->as, at);
 
 			cr_assert(m, "the stub does not map %#lx", at);
