@@ -7,6 +7,7 @@
  * to a whole group never misses a child that is being made; it is started. A failure after it was published takes it out
  * again: nobody has seen it run. */
 #include "base/log.h"
+#include "kernel/seccomp.h"
 #include "kernel/task_internal.h"
 #include "kernel/timer.h"
 #include "mm/guest.h"
@@ -121,7 +122,6 @@ static void copy_attributes(struct task *t, struct task *child, const struct clo
 	/* sigaltstack(2): a child that shares memory but is no vfork child must not share the stack. */
 	if ((p->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM)
 		child->altstack = t->altstack;
-	child->no_new_privs = t->no_new_privs;
 	child->keepcaps = t->keepcaps;
 	child->personality = t->personality;
 	child->timer_slack = t->timer_slack;
@@ -233,6 +233,7 @@ static int publish(struct task *t, struct task *child, const struct clone_params
 	r = 0;
 	if (!(p->flags & CLONE_THREAD))
 		init_group_locked(t, child, p);
+	seccomp_inherit_locked(child, t);
 	task_publish_locked(child);
 	if (p->flags & CLONE_VFORK) {
 		task_get(t);

@@ -275,8 +275,10 @@ static void force(struct task *t, const siginfo_t *info)
 
 void signal_force(struct task *t, const siginfo_t *info)
 {
-	t->fault_trapno = trap_number(info);
-	t->fault_err = 0;
+	if (info->si_signo != SIGSYS) { /* a verdict over a call is no trap of the processor */
+		t->fault_trapno = trap_number(info);
+		t->fault_err = 0;
+	}
 	force(t, info);
 }
 

@@ -5,6 +5,7 @@
  * leader until it is reaped, so that a zombie still has a name and credentials. A task holds one on its group; the
  * parent's list of children holds another. What a number names (ids.c) is borrowed. */
 #include "base/log.h"
+#include "kernel/seccomp.h"
 #include "kernel/task_internal.h"
 
 #include <errno.h>
@@ -145,6 +146,7 @@ static void task_free(struct task *t)
 		sighand_put(t->sighand);
 	if (t->cred)
 		cred_put(t->cred);
+	seccomp_drop_filters(t);
 	free(t->start);
 	group_put(t->tg);
 	free(t);

@@ -34,6 +34,7 @@ struct fs_context; /* fs/vfs.h: root, cwd, umask */
 struct tty; /* fs/tty.h */
 struct timers; /* kernel/timer.h: POSIX timers and itimers of a thread group */
 struct kernel_hooks;
+struct seccomp_filter;
 
 /* Results of system call handlers beside values and negative errno. The restart codes are Linux's internal ones: the guest never
  * sees them (run.c turns them into a restart or EINTR). */
@@ -158,9 +159,10 @@ struct task {
 	int sched_policy, sched_priority, nice, ioprio; /* (T) */
 	cpu_set_t affinity; /* (T) */
 	int pdeathsig; /* (T) */
-	bool no_new_privs; /* (O) */
+	_Atomic bool no_new_privs; /* (A) set by itself, or by a sibling's seccomp(2); never cleared */
 	bool keepcaps; /* (O) */
-	void *seccomp; /* (O) guest-installed filters: kernel/seccomp.c */
+	struct seccomp_filter *_Atomic seccomp; /* (T) to change: what it put on its own calls; see kernel/seccomp.c */
+	_Atomic int seccomp_mode; /* (T) to change: SECCOMP_MODE_* */
 	void *ptrace; /* (T) tracer state: kernel/ptrace.c */
 	uint64_t personality; /* (O) */
 	uint64_t timer_slack; /* (O) */

@@ -2,7 +2,7 @@
 /* The one path every system call takes.
  *
  * Theory of operation. kernel/run.c hands over the event; the arguments are copied into the task, where restart and
- * tracing find them, and the handler gets that copy. Counting is a relaxed addition to the row's own counters, which
+ * tracing find them, and the handler gets that copy. A task that has put filters on its calls asks them first (kernel/seccomp.c). Counting is a relaxed addition to the row's own counters, which
  * share no cache line with another row's; time is measured only where it was asked for. A number without a row, or a row without a
  * handler, is ENOSYS as on Linux. Signals and restart codes are resolved by kernel/run.c after this returns.
  */
@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/wait.h"
+#include "kernel/seccomp.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -94,6 +95,11 @@ int64_t syscall_dispatch(struct task *t, const struct platform_event *ev)
 	t->sys_nr = ev->nr;
 	memcpy(t->sys_args, ev->args, sizeof(t->sys_args));
 	atomic_fetch_add_explicit(&c->calls, 1, memory_order_relaxed);
+	if (seccomp_active(t) && !seccomp_allows(t, ev)) {
+		if (log_calls)
+			log_result(t, ev->nr, ev->args, SYSCALL_NO_RESULT);
+		return SYSCALL_NO_RESULT;
+	}
 	if (UNLIKELY(!e || !e->fn)) {
 		if (log_calls)
 			log_result(t, ev->nr, ev->args, -ENOSYS);

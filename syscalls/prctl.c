@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* prctl(2) and arch_prctl(2). Options that would change the host thread are remembered and read back, or refused as a kernel built
- * without them refuses; seccomp filters of the guest's own are not offered (EINVAL, as without CONFIG_SECCOMP). */
+ * without them refuses. */
 #include "kernel/process.h"
 #include "mm/guest.h"
+#include "syscalls/seccomp.h"
 #include "syscalls/syscalls.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/prctl.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <string.h>
 
@@ -165,6 +167,18 @@ static int64_t set_timer_slack(struct task *t, uint64_t ns)
 	return 0;
 }
 
+static int64_t set_seccomp(struct task *t, uint64_t mode, uint64_t filter)
+{
+	switch (mode) {
+	case SECCOMP_MODE_STRICT:
+		return seccomp_operation(t, SECCOMP_SET_MODE_STRICT, 0, 0);
+	case SECCOMP_MODE_FILTER:
+		return seccomp_operation(t, SECCOMP_SET_MODE_FILTER, 0, filter);
+	default:
+		return -EINVAL;
+	}
+}
+
 static int64_t set_no_new_privs(struct task *t, const uint64_t a[6])
 {
 	if (a[1] != 1 || a[2] || a[3] || a[4])
@@ -248,7 +262,6 @@ int64_t sys_prctl(struct task *t, const uint64_t a[6])
 		return 0;
 	case PR_GET_THP_DISABLE:
 	case PR_GET_TIMING:
-	case PR_GET_SECCOMP:
 	case PR_GET_MDWE:
 	case PR_GET_IO_FLUSHER:
 		return 0;
@@ -261,6 +274,10 @@ int64_t sys_prctl(struct task *t, const uint64_t a[6])
 		return a[1] == PR_TSC_ENABLE ? 0 : -EINVAL;
 	case PR_GET_TID_ADDRESS:
 		return guest_write(t->mm, a[1], &t->clear_child_tid, sizeof(t->clear_child_tid));
+	case PR_GET_SECCOMP:
+		return atomic_load(&t->seccomp_mode);
+	case PR_SET_SECCOMP:
+		return set_seccomp(t, a[1], a[2]);
 	case PR_GET_SPECULATION_CTRL:
 		return -EINVAL;
 	default:

@@ -7,6 +7,7 @@
 
 #include "fs/fdtable.h"
 #include "fs/vfs.h"
+#include "kernel/seccomp.h"
 #include "mm/guest.h"
 
 #include <sched.h>
@@ -37,6 +38,8 @@ struct snapshot {
 	sigset_guest pending, shared, blocked, ignored, caught;
 	cpu_set_t affinity;
 	bool no_new_privs;
+	int seccomp_mode;
+	size_t seccomp_filters;
 	struct cred *cred; /* referenced */
 	struct mm_stats mm;
 	bool has_mm;
@@ -116,6 +119,8 @@ static void snapshot_take(struct snapshot *s, struct task *t)
 	s->start = t->start_time;
 	s->affinity = t->affinity;
 	s->no_new_privs = t->no_new_privs;
+	s->seccomp_mode = t->seccomp_mode;
+	s->seccomp_filters = seccomp_filter_count_locked(t);
 	s->cred = t->cred;
 	if (s->cred)
 		cred_get(s->cred);
@@ -284,7 +289,8 @@ void proc_pid_status(struct text *out, struct task *t)
 	text_printf(out, "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
 		    s.pending, s.shared, s.blocked, s.ignored, s.caught);
 	print_capabilities(out, s.cred);
-	text_printf(out, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", s.no_new_privs);
+	text_printf(out, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%zu\n", s.no_new_privs, s.seccomp_mode,
+		    s.seccomp_filters);
 	print_affinity(out, &s.affinity);
 	text_printf(out, "Mems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t0\n"
 			 "nonvoluntary_ctxt_switches:\t0\n");
