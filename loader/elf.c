@@ -190,7 +190,7 @@ static int segment_prot(const Elf64_Phdr *p)
 static int map_fixed(struct mm *mm, uint64_t start, uint64_t end, int prot, struct mappable *file, uint64_t off)
 {
 	struct mmap_args m = { .addr = start, .len = end - start, .prot = prot, .max_prot = PROT_READ | PROT_WRITE | PROT_EXEC,
-			       .flags = MAP_PRIVATE | MAP_FIXED | (file ? 0 : MAP_ANONYMOUS), .mappable = file, .off = off };
+			       .flags = MAP_PRIVATE | MAP_FIXED | (file ? MAP_DENYWRITE : MAP_ANONYMOUS), .mappable = file, .off = off };
 	uint64_t at;
 
 	return start < end ? mm_mmap(mm, &m, &at) : 0;

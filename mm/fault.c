@@ -73,7 +73,7 @@ static bool write_is_free(const struct vma *v, struct seg vseg, struct seg p)
 		return true;
 	if (seg_ok(p))
 		return !pma_of(p)->need_cow;
-	return !v->mappable || range_len(seg_range(vseg)) <= SMALL_PRIVATE_FILE;
+	return !v->mappable || (v->image && range_len(seg_range(vseg)) <= SMALL_PRIVATE_FILE);
 }
 
 /* The access to provide: PROT_* bits; 0: try again; -EFAULT: the guest's fault. */

@@ -175,6 +175,7 @@ static void copy_rest(struct mm *child, struct mm *parent)
 	child->limits.data = parent->limits.data;
 	child->limits.stack = parent->limits.stack;
 	child->limits.memlock = parent->limits.memlock;
+	child->barriers = (unsigned)parent->barriers;
 	child->exec = parent->exec;
 	if (child->exec.exe && child->exec.exe_get)
 		child->exec.exe_get(child->exec.exe);

@@ -69,6 +69,8 @@ static int refused(const struct vma *v, int advice)
 
 	switch (advice) {
 	case MADV_DONTNEED:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
 		return v->lock != VMA_UNLOCKED ? -EINVAL : 0;
 	case MADV_FREE:
 		return v->lock != VMA_UNLOCKED || !anon ? -EINVAL : 0;
@@ -96,13 +98,17 @@ static int advise_vma(struct mm *mm, struct seg vseg, struct range r, int advice
 		return discard(mm, vseg, r);
 	case MADV_DONTFORK:
 	case MADV_DOFORK:
-		return vma_modify_locked(mm, r, set_dont_fork, advice == MADV_DONTFORK);
+		err = vma_modify_locked(mm, r, set_dont_fork, advice == MADV_DONTFORK);
+		break;
 	case MADV_WIPEONFORK:
 	case MADV_KEEPONFORK:
-		return vma_modify_locked(mm, r, set_wipe_on_fork, advice == MADV_WIPEONFORK);
+		err = vma_modify_locked(mm, r, set_wipe_on_fork, advice == MADV_WIPEONFORK);
+		break;
 	default:
 		return 0;
 	}
+	/* ENOMEM is for holes. */
+	return err == -ENOMEM ? -EAGAIN : err;
 }
 
 static int advise(struct mm *mm, struct range r, int advice)
@@ -191,9 +197,25 @@ static bool known(int advice)
 	}
 }
 
+static int advise_range(struct mm *mm, struct range r, int advice)
+{
+	switch (advice) {
+	case MADV_REMOVE:
+		return advise_remove(mm, r);
+	case MADV_POPULATE_READ:
+		return advise_populate(mm, r, PROT_READ);
+	case MADV_POPULATE_WRITE:
+		return advise_populate(mm, r, PROT_READ | PROT_WRITE);
+	default:
+		return advise(mm, r, advice);
+	}
+}
+
 int mm_madvise(struct mm *mm, uint64_t addr, uint64_t len, int advice)
 {
 	struct range r;
+	bool whole;
+	int err;
 
 	if (advice == MADV_HWPOISON || advice == MADV_SOFT_OFFLINE)
 		return -EPERM;
@@ -201,17 +223,9 @@ int mm_madvise(struct mm *mm, uint64_t addr, uint64_t len, int advice)
 		return -EINVAL;
 	if (!len)
 		return 0;
-	if (!range_from(addr, len, &r)) {
-		/* Beyond what guests may use there is merely nothing; past the end of the number line it is a mistake. */
-		uint64_t size;
-
-		return !page_up(len, &size) || addr + size < addr ? -EINVAL : -ENOMEM;
-	}
-	if (advice == MADV_REMOVE)
-		return advise_remove(mm, r);
-	if (advice == MADV_POPULATE_READ)
-		return advise_populate(mm, r, PROT_READ);
-	if (advice == MADV_POPULATE_WRITE)
-		return advise_populate(mm, r, PROT_READ | PROT_WRITE);
-	return advise(mm, r, advice);
+	whole = range_cut(addr, len, &r);
+	if (!whole && range_empty(r))
+		return addr < platform_max_addr() || addr + len < addr ? -EINVAL : -ENOMEM;
+	err = advise_range(mm, r, advice);
+	return err || whole ? err : -ENOMEM;
 }

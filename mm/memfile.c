@@ -456,10 +456,20 @@ void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t *len)
 	return p + off % CHUNK_SIZE;
 }
 
+/* By faults of our own: pages that fallocate(2) makes are no resident ones until somebody touches them. */
 void memfile_commit(struct memfile *mf, struct range r)
 {
-	if (fallocate(mf->file.host.fd, FALLOC_FL_KEEP_SIZE, (off_t)r.start, (off_t)range_len(r)))
-		log_debug("memory file: cannot commit %#llx bytes: %d", (unsigned long long)range_len(r), errno);
+	while (!range_empty(r)) {
+		uint64_t len;
+		char *p = memfile_ptr(mf, r.start, &len);
+
+		len = MIN(len, range_len(r));
+		if (!p || madvise(p, len, MADV_POPULATE_WRITE)) {
+			log_debug("memory file: cannot commit %#lx bytes: %d", range_len(r), errno);
+			break;
+		}
+		r.start += len;
+	}
 }
 
 int memfile_decommit(struct memfile *mf, struct range r)

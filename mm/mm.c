@@ -148,6 +148,11 @@ struct memfile *mm_memfile(struct mm *mm)
 	return mm->memfile;
 }
 
+_Atomic unsigned *mm_barriers(struct mm *mm)
+{
+	return &mm->barriers;
+}
+
 struct mm_limits *mm_limits(struct mm *mm)
 {
 	return &mm->limits;

@@ -33,6 +33,8 @@ void mm_user_put(struct mm *mm);
 struct platform_as *mm_as(struct mm *mm);
 struct memfile *mm_memfile(struct mm *mm);
 struct mm_limits *mm_limits(struct mm *mm);
+/* What the process has registered with membarrier(2): inherited by fork, not by exec. */
+_Atomic unsigned *mm_barriers(struct mm *mm);
 
 /* --- the calls --- */
 
@@ -52,6 +54,8 @@ int mm_munmap(struct mm *mm, uint64_t addr, uint64_t len) MUST_CHECK;
 int mm_mprotect(struct mm *mm, uint64_t addr, uint64_t len, int prot, bool grows_down) MUST_CHECK;
 int mm_mremap(struct mm *mm, uint64_t old, uint64_t old_len, uint64_t new_len, int flags, uint64_t new_addr,
 	      uint64_t *out) MUST_CHECK;
+/* remap_file_pages(2), by mapping anew as Linux does. */
+int mm_remap_pages(struct mm *mm, uint64_t addr, uint64_t len, uint64_t pgoff, int flags) MUST_CHECK;
 int mm_madvise(struct mm *mm, uint64_t addr, uint64_t len, int advice) MUST_CHECK;
 int mm_msync(struct mm *mm, uint64_t addr, uint64_t len, int flags) MUST_CHECK;
 int mm_mincore(struct mm *mm, uint64_t addr, uint64_t len, unsigned char *vec) MUST_CHECK; /* vec: sentry memory, a byte a page */

@@ -37,6 +37,7 @@ struct vma {
 	uint8_t prot, max_prot;
 	uint8_t lock; /* enum vma_lock */
 	bool shared, grows_down, dont_fork, wipe_on_fork;
+	bool image; /* of a program or library (MAP_DENYWRITE): nobody writes to the file, so it may be copied early */
 };
 
 /* What the stub maps where a pma is. */
@@ -75,6 +76,7 @@ struct mm {
 	struct platform_as *as; /* NULL after the last user left; changes under both locks */
 	struct mm_limits limits;
 	struct mm_exec_info exec;
+	_Atomic unsigned barriers; /* what membarrier(2) has registered */
 
 	struct mutex mapping;
 	struct segset vmas;
@@ -171,6 +173,9 @@ int vma_populate_access(const struct vma *v);
 
 /* --- vma_place.c --- */
 bool range_from(uint64_t addr, uint64_t len, struct range *out); /* page aligned addr, len rounded up; false: overflow or outside */
+/* The part of [addr, addr+len), len rounded up, that guests may use; empty where that wraps around. Was it all of it? What lies
+ * beyond is unmapped: calls that stop at a hole do their work up to there. addr is page-aligned. */
+bool range_cut(uint64_t addr, uint64_t len, struct range *out);
 /* A free range of len bytes: at the hint if it is free, else by the rules of mmap(2). 0 if there is none. */
 uint64_t vma_place_locked(struct mm *mm, uint64_t hint, uint64_t len, int flags);
 uint64_t mm_random_base(void);

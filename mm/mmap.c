@@ -53,6 +53,8 @@ static int check_flags(const struct mmap_args *a)
 		return -EOPNOTSUPP;
 	if (type != MAP_PRIVATE && (a->flags & MAP_GROWSDOWN))
 		return -EINVAL;
+	if (type == MAP_SHARED_VALIDATE && !a->mappable)
+		return -EINVAL;
 	if ((a->flags & MAP_HUGETLB) && (a->flags & MAP_ANONYMOUS))
 		return -ENOMEM; /* as a host without reserved huge pages answers */
 	return 0;
@@ -69,6 +71,7 @@ static void describe_vma(struct mm *mm, const struct mmap_args *a, struct vma *v
 		.prot = (uint8_t)(a->prot & PROT_ALL),
 		.max_prot = (uint8_t)(a->max_prot & PROT_ALL),
 		.shared = (a->flags & MAP_TYPE) != MAP_PRIVATE,
+		.image = a->mappable && (a->flags & MAP_DENYWRITE) && (a->flags & MAP_TYPE) == MAP_PRIVATE,
 		.grows_down = !a->mappable && (a->grows_down || (a->flags & MAP_GROWSDOWN)),
 	};
 	if (lock)
@@ -118,7 +121,10 @@ static int map_locked(struct mm *mm, const struct mmap_args *a, uint64_t len, ui
 	if (err)
 		return err;
 	describe_vma(mm, a, &v);
-	err = check_limits(mm, &v, r);
+	if ((a->flags & MAP_LOCKED) && !mm->limits.memlock)
+		err = -EPERM;
+	else
+		err = check_limits(mm, &v, r);
 	if (!err && (a->flags & MAP_FIXED))
 		err = mm_unmap_locked(mm, r);
 	if (err)
@@ -252,16 +258,18 @@ static int protect_locked(struct mm *mm, struct range r, int prot, bool grows_do
 int mm_mprotect(struct mm *mm, uint64_t addr, uint64_t len, int prot, bool grows_down)
 {
 	struct range r;
+	bool whole;
 	int err;
 
 	if ((addr & ~PAGE_MASK) || (prot & ~PROT_ALL))
 		return -EINVAL;
 	if (!len)
 		return 0;
-	if (!range_from(addr, len, &r))
+	whole = range_cut(addr, len, &r);
+	if (range_empty(r))
 		return -ENOMEM;
 	mm_lock(mm);
 	err = protect_locked(mm, r, prot, grows_down);
 	mm_unlock(mm);
-	return err;
+	return err || whole ? err : -ENOMEM;
 }

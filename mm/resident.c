@@ -5,6 +5,7 @@
  * page. So figures are taken from the host's page cache through mincore(2) on the sentry's own mapping, which touches
  * nothing. The peak is taken when the bound (bytes of pmas) is about to shrink and has grown by an eighth since the last time.
  */
+#include "base/log.h"
 #include "mm/mm_internal.h"
 
 #include <errno.h>
@@ -73,6 +74,20 @@ void mm_measure_rss_locked(struct mm *mm)
 	mm->rss_peak = MAX(mm->rss_peak, now);
 }
 
+/* Makes pmas for what r has of files, so that the host can be asked; where there is no more of the file there is nothing to ask. */
+static void look_up_files(struct mm *mm, struct range r)
+{
+	struct seg g = segset_lower_bound(&mm->vmas, r.start);
+
+	for (; seg_ok(g) && seg_start(g) < r.end; g = seg_next(g)) {
+		struct range part = range_intersect(seg_range(g), r);
+		uint64_t end;
+
+		if (vma_of(g)->mappable && pmas_get_vma_locked(mm, g, part, PROT_READ, &end) && end < part.end)
+			log_debug("mincore: nothing at %#lx", end);
+	}
+}
+
 int mm_mincore(struct mm *mm, uint64_t addr, uint64_t len, unsigned char *vec)
 {
 	struct range r;
@@ -87,6 +102,8 @@ int mm_mincore(struct mm *mm, uint64_t addr, uint64_t len, unsigned char *vec)
 	mm_lock(mm);
 	if (!vma_covers_locked(mm, r))
 		err = -ENOMEM;
+	else
+		look_up_files(mm, r);
 	for (p = segset_lower_bound(&mm->pmas, r.start); !err && seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
 		struct range part = range_intersect(seg_range(p), r);
 
@@ -115,23 +132,23 @@ static uint64_t unlocked_span(struct mm *mm, struct range r)
 	return bytes;
 }
 
-/* Fills the locked vmas of r. */
+/* Fills the locked vmas of r as far as can be; the first error. */
 static int fill_locked(struct mm *mm, struct range r)
 {
 	uint64_t at = r.start;
 	int err = 0;
 
-	while (!err) {
+	while (at < r.end) {
 		struct seg g = segset_lower_bound(&mm->vmas, at);
 		struct range part;
-		int access;
+		int access, e;
 
 		if (!seg_ok(g) || seg_start(g) >= r.end)
 			break;
-		part = range_intersect(seg_range(g), r);
+		part = range_intersect(seg_range(g), range_make(at, r.end));
 		access = vma_populate_access(vma_of(g));
-		if (access)
-			err = mm_populate_locked(mm, part, access);
+		e = access ? mm_populate_locked(mm, part, access) : -EFAULT;
+		err = err ? err : e;
 		at = part.end;
 	}
 	return err;
@@ -141,8 +158,6 @@ static int lock_locked(struct mm *mm, struct range r, enum vma_lock how)
 {
 	int hole = vma_covers_locked(mm, r) ? 0 : -ENOMEM, err;
 
-	if (how != VMA_UNLOCKED && !mm->limits.memlock)
-		return -EPERM;
 	if (how != VMA_UNLOCKED && mm->locked_bytes + unlocked_span(mm, r) > mm->limits.memlock)
 		return -ENOMEM;
 	err = vma_modify_locked(mm, r, set_lock, how);
@@ -153,21 +168,25 @@ static int lock_locked(struct mm *mm, struct range r, enum vma_lock how)
 
 int mm_mlock(struct mm *mm, uint64_t addr, uint64_t len, bool lock, bool on_fault)
 {
-	uint64_t start = page_down(addr), size;
+	uint64_t start = page_down(addr), size = (len + (addr - start) + PAGE_SIZE - 1) & PAGE_MASK;
 	enum vma_lock how = !lock ? VMA_UNLOCKED : on_fault ? VMA_LOCKED_ON_FAULT : VMA_LOCKED;
 	struct range r;
+	bool whole;
 	int err;
 
-	if (!page_up(len + (addr - start), &size) || start + size < start)
-		return -EINVAL;
-	if (!size)
+	if (lock && !mm->limits.memlock)
+		return -EPERM;
+	if (!size) /* also where the length wraps around, as in Linux */
 		return 0;
-	if (!range_from(start, size, &r))
+	if (start + size < start)
+		return lock && size > mm->limits.memlock ? -ENOMEM : -EINVAL;
+	whole = range_cut(start, size, &r);
+	if (range_empty(r))
 		return -ENOMEM;
 	mm_lock(mm);
 	err = lock_locked(mm, r, how);
 	mm_unlock(mm);
-	return err;
+	return err || whole ? err : -ENOMEM;
 }
 
 int mm_mlockall(struct mm *mm, int flags)
@@ -230,14 +249,16 @@ int mm_msync(struct mm *mm, uint64_t addr, uint64_t len, int flags)
 	struct range r, src;
 	uint64_t at = addr;
 	struct vma v;
+	bool whole;
 	int err = 0;
 
 	if ((addr & ~PAGE_MASK) || (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) ||
 	    ((flags & MS_ASYNC) && (flags & MS_SYNC)))
 		return -EINVAL;
-	if (!len)
+	if (!((len + PAGE_SIZE - 1) & PAGE_MASK)) /* also where the length wraps around, as in Linux */
 		return 0;
-	if (!range_from(addr, len, &r))
+	whole = range_cut(addr, len, &r);
+	if (range_empty(r))
 		return -ENOMEM;
 	while (at < r.end && next_to_sync(mm, &at, r, flags, &v, &src, &err)) {
 		if (v.mappable && (flags & MS_SYNC)) {
@@ -247,5 +268,5 @@ int mm_msync(struct mm *mm, uint64_t addr, uint64_t len, int flags)
 		}
 		vma_release(&v);
 	}
-	return err;
+	return err || whole ? err : -ENOMEM;
 }

@@ -62,7 +62,7 @@ static bool vma_merge(struct range r1, void *v1, struct range r2, const void *v2
 	(void)r2;
 	if (a->mappable != b.mappable || a->prot != b.prot || a->max_prot != b.max_prot || a->lock != b.lock ||
 	    a->shared != b.shared || a->grows_down != b.grows_down || a->dont_fork != b.dont_fork ||
-	    a->wipe_on_fork != b.wipe_on_fork || !same_name(a, &b))
+	    a->wipe_on_fork != b.wipe_on_fork || a->image != b.image || !same_name(a, &b))
 		return false;
 	if (a->mappable && a->off + range_len(r1) != b.off)
 		return false;

@@ -26,6 +26,18 @@ bool range_from(uint64_t addr, uint64_t len, struct range *out)
 	return true;
 }
 
+bool range_cut(uint64_t addr, uint64_t len, struct range *out)
+{
+	uint64_t max = platform_max_addr(), size, end;
+
+	*out = range_make(addr, addr);
+	if (!page_up(len, &size) || addr + size < addr)
+		return false;
+	end = addr + size;
+	*out = range_make(MIN(addr, max), MIN(end, max));
+	return end <= max;
+}
+
 uint64_t mm_random_base(void)
 {
 	uint64_t pages = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Address space calls: mmap(2), munmap, mprotect, mremap, madvise, brk, mincore, msync, mlock and its siblings. */
+/* Address space calls: mmap(2), munmap, mprotect, mremap, remap_file_pages, madvise, brk, mincore, msync, mlock and its siblings. */
 #include "syscalls/syscalls.h"
 
 #include "fs/fdtable.h"
@@ -61,6 +61,9 @@ static int64_t map_file(struct task *t, struct mmap_args *m, int fd)
 	if (!f)
 		return -EBADF;
 	err = file_mappable(f, m);
+	/* Private zeroes are anonymous memory, yet of that name. */
+	if (!err && !m->mappable)
+		m->name = "/dev/zero";
 	if (!err)
 		err = mm_mmap(t->mm, m, &addr);
 	/* The file keeps what it maps alive until the mapping has its own reference. */
@@ -119,6 +122,12 @@ int64_t sys_mremap(struct task *t, const uint64_t a[6])
 		return -EINVAL;
 	err = mm_mremap(t->mm, a[0], a[1], a[2], (int)a[3], a[4], &out);
 	return err ? err : (int64_t)out;
+}
+
+int64_t sys_remap_file_pages(struct task *t, const uint64_t a[6])
+{
+	/* The protection stays what it is. */
+	return a[2] ? -EINVAL : mm_remap_pages(t->mm, a[0], a[1], a[3], (int)a[4]);
 }
 
 int64_t sys_madvise(struct task *t, const uint64_t a[6])

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of other processes and barriers: process_vm_readv(2), process_vm_writev(2), membarrier(2). */
+/* Memory of other processes: process_vm_readv(2), process_vm_writev(2), process_madvise(2). */
 #include "syscalls/syscalls.h"
 
+#include "fs/fdtable.h"
 #include "kernel/process.h"
 #include "mm/guest.h"
+#include "syscalls/pidfd.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <linux/membarrier.h>
+#include <linux/capability.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/mman.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 enum { BOUNCE = 64 << 10 };
 
 /* The target's mm with a reference, if t may look into it. */
-static int target_mm(struct task *t, pid_t pid, struct mm **out)
+static int mm_of_task(struct task *t, struct task *target, struct mm **out)
 {
-	struct task *target = task_lookup(pid);
 	int err = 0;
 
-	if (!target)
-		return -ESRCH;
 	mutex_lock(&tasks_lock);
 	if (!target->mm)
 		err = -ESRCH;
@@ -32,7 +33,16 @@ static int target_mm(struct task *t, pid_t pid, struct mm **out)
 		mm_put(*out);
 		err = -EPERM;
 	}
-	task_put(target);
+	return err;
+}
+
+static int target_mm(struct task *t, pid_t pid, struct mm **out)
+{
+	struct task *target = task_lookup(pid);
+	int err = target ? mm_of_task(t, target, out) : -ESRCH;
+
+	if (target)
+		task_put(target);
 	return err;
 }
 
@@ -103,18 +113,73 @@ int64_t sys_process_vm_writev(struct task *t, const uint64_t a[6])
 	return process_vm(t, a, true);
 }
 
-/* Only the global barrier reaches the threads of a stub, which are not the sentry's own: the host does it for every processor. */
-int64_t sys_membarrier(struct task *t, const uint64_t a[6])
+/* May advice be given to others? To oneself anything may. */
+static bool harmless(int advice)
 {
-	(void)t;
-	if ((unsigned)a[1])
-		return -EINVAL;
-	switch ((int)a[0]) {
-	case MEMBARRIER_CMD_QUERY:
-		return MEMBARRIER_CMD_GLOBAL;
-	case MEMBARRIER_CMD_GLOBAL:
-		return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? -errno : 0;
-	default:
-		return -EINVAL;
+	return advice == MADV_COLD || advice == MADV_PAGEOUT || advice == MADV_WILLNEED || advice == MADV_COLLAPSE;
+}
+
+static int64_t advise_vector(struct mm *mm, const struct io *io, int advice)
+{
+	size_t total = 0;
+	int err = 0;
+
+	for (int i = 0; i < io->count && !err; i++) {
+		const struct iovec *v = &io->iov[i];
+
+		err = mm_madvise(mm, (uint64_t)(uintptr_t)v->iov_base, v->iov_len, advice);
+		if (!err)
+			total += v->iov_len;
 	}
+	return total ? (int64_t)total : err;
+}
+
+/* The leader of the process behind a pidfd, with a reference. */
+static int pidfd_leader(struct task *t, int fd, struct task **out)
+{
+	struct file *f = fd_lookup(t->files, fd);
+	struct thread_group *tg = f ? pidfd_group(f) : NULL;
+
+	*out = NULL;
+	if (tg) {
+		mutex_lock(&tasks_lock);
+		if (tg->leader)
+			task_get(*out = tg->leader);
+		mutex_unlock(&tasks_lock);
+	}
+	if (f)
+		file_put(f);
+	return *out ? 0 : tg ? -ESRCH : -EBADF;
+}
+
+int64_t sys_process_madvise(struct task *t, const uint64_t a[6])
+{
+	int advice = (int)a[3];
+	struct task *target;
+	struct io io;
+	struct mm *mm;
+	int64_t r;
+
+	if ((unsigned)a[4])
+		return -EINVAL;
+	r = io_init_vector(&io, t->mm, a[1], a[2]);
+	if (r)
+		return r;
+	r = pidfd_leader(t, (int)a[0], &target);
+	if (r)
+		goto out_io;
+	r = mm_of_task(t, target, &mm);
+	task_put(target);
+	if (r)
+		goto out_io;
+	if (mm != t->mm && !harmless(advice))
+		r = -EINVAL;
+	else if (mm != t->mm && !cred_capable(t->cred, CAP_SYS_NICE))
+		r = -EPERM;
+	else
+		r = advise_vector(mm, &io, advice);
+	mm_put(mm);
+out_io:
+	io_fini(&io);
+	return r;
 }

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 struct layout layout;
+static bool fast_barrier; /* immutable once the platform has started */
 _Atomic uint64_t stubs_made, stubs_reused, remote_changes;
 
 long ptrace_futex_wait(const void *word, uint32_t value)
@@ -85,6 +87,20 @@ static void files_limit_raise(void)
 	}
 }
 
+/* Registers for barriers that reach only whom they concern. Children inherit this, so every stub has it from its template. Without
+ * it, the slow barrier that waits for all processors serves as well. */
+static void barrier_init(void)
+{
+	fast_barrier = !syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0);
+}
+
+int platform_barrier(void)
+{
+	int cmd = fast_barrier ? MEMBARRIER_CMD_GLOBAL_EXPEDITED : MEMBARRIER_CMD_GLOBAL;
+
+	return syscall(SYS_membarrier, cmd, 0, 0) ? -errno : 0;
+}
+
 int platform_init(const struct platform_options *o, const char **why)
 {
 	int r;
@@ -94,6 +110,7 @@ int platform_init(const struct platform_options *o, const char **why)
 	if (r)
 		return r;
 	files_limit_raise();
+	barrier_init();
 	layout.min_addr = read_min_addr();
 	r = keeper_start(why);
 	if (r)

@@ -148,7 +148,7 @@ Test(fault, small_data_segments_are_copied_at_the_first_touch)
 {
 	struct test_file *f = test_file_new(4 * P);
 
-	map_file(test_mm, f, BASE, 4 * P, RW, MAP_PRIVATE, 0);
+	map_file(test_mm, f, BASE, 4 * P, RW, MAP_PRIVATE | MAP_DENYWRITE, 0);
 	store(test_mm, BASE, 5);
 	cr_assert_eq(touch_faults, 1);
 	cr_assert_eq(load(test_mm, BASE + P), 2);
