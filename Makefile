@@ -6,6 +6,7 @@ SBX = $(BUILD)/sbx
 ARGS ?= -- sh examples/contained.sh
 PACKAGES = build-essential cmake ninja-build pkg-config libseccomp-dev libjansson-dev libcap-ng-dev libcriterion-dev uthash-dev \
 	libunwind-dev python3
+TEST_PACKAGES = git gdb strace
 LINT_PACKAGES = clang clang-tidy clang-format
 
 .PHONY: all deps build run test unit guests cli bench install format check-style clean
@@ -25,6 +26,7 @@ run: build
 
 test: PRESET = debug
 test:
+	@tools/install-packages $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build PRESET=debug
 	@tests/run-all build/debug
 
