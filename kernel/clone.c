@@ -7,6 +7,7 @@
  * to a whole group never misses a child that is being made; it is started. A failure after it was published takes it out
  * again: nobody has seen it run. */
 #include "base/log.h"
+#include "kernel/ptrace_internal.h"
 #include "kernel/seccomp.h"
 #include "kernel/task_internal.h"
 #include "kernel/timer.h"
@@ -217,7 +218,7 @@ static void init_group_locked(struct task *t, struct task *child, const struct c
 		rlimits_apply_locked(tg, child->mm);
 }
 
-static int publish(struct task *t, struct task *child, const struct clone_params *p)
+static int publish(struct task *t, struct task *child, const struct clone_params *p, struct traced **tr)
 {
 	int r = 0;
 
@@ -240,6 +241,10 @@ static int publish(struct task *t, struct task *child, const struct clone_params
 		child->vfork_parent = t;
 		t->vfork_child = child;
 	}
+	if (*tr && t->ptrace) {
+		trace_inherit_locked(t, child, *tr);
+		*tr = NULL;
+	}
 out_unlock:
 	mutex_unlock(&tasks_lock);
 	return r;
@@ -252,6 +257,7 @@ static void unpublish(struct task *child)
 
 	vfork_release(child);
 	mutex_lock(&tasks_lock);
+	trace_unlink_locked(child);
 	child->dead = true;
 	TAILQ_REMOVE(&tg->tasks, child, tg_link);
 	tg->task_count--;
@@ -295,21 +301,12 @@ static bool cpu_limited(struct thread_group *tg)
 	return tg->rlimits[RLIMIT_CPU].rlim_cur != RLIM_INFINITY;
 }
 
-int64_t task_clone(struct task *t, const struct clone_params *p)
+/* What is told and arranged between the child's publication and its start. */
+static int announce_child(struct task *t, struct task *child, const struct clone_params *p)
 {
-	struct task *child;
-	int r = check_flags(t, p);
-
-	if (!r)
-		r = build_child(t, p, &child);
-	if (r < 0)
-		return r;
-	r = publish(t, child, p);
-	if (r < 0) {
-		discard(child);
-		return r;
-	}
 	pid_t tid = child->tid;
+	int r = 0;
+
 	/* clone(2): an address that cannot be written is not an error. */
 	if ((p->flags & CLONE_PARENT_SETTID) && guest_write(t->mm, p->parent_tid, &tid, sizeof(tid)) < 0)
 		log_debug("clone: parent_tid cannot be written");
@@ -322,6 +319,42 @@ int64_t task_clone(struct task *t, const struct clone_params *p)
 		if (r < 0)
 			r = r == -ENOMEM ? -ENOMEM : -EAGAIN;
 	}
+	return r;
+}
+
+/* A child that is traced from its birth on: by an event that t's tracer asked for, or CLONE_PTRACE. */
+static int new_tie(struct task *t, const struct clone_params *p, int *event, struct traced **out)
+{
+	mutex_lock(&tasks_lock);
+	*event = trace_clone_event_locked(t, p->flags, p->exit_signal);
+	bool wanted = *event || (t->ptrace && (p->flags & CLONE_PTRACE));
+	mutex_unlock(&tasks_lock);
+	*out = NULL;
+	if (wanted)
+		*out = calloc(1, sizeof(**out));
+	return wanted && !*out ? -ENOMEM : 0;
+}
+
+int64_t task_clone(struct task *t, const struct clone_params *p)
+{
+	struct traced *tr = NULL;
+	struct task *child;
+	int r = check_flags(t, p), event;
+
+	if (!r)
+		r = build_child(t, p, &child);
+	if (r < 0)
+		return r;
+	r = new_tie(t, p, &event, &tr);
+	if (!r)
+		r = publish(t, child, p, &tr);
+	free(tr);
+	if (r < 0) {
+		discard(child);
+		return r;
+	}
+	pid_t tid = child->tid;
+	r = announce_child(t, child, p);
 	if (r < 0) {
 		if (!(p->flags & CLONE_THREAD))
 			timers_group_exit(child->tg);
@@ -329,8 +362,13 @@ int64_t task_clone(struct task *t, const struct clone_params *p)
 		discard(child);
 		return r;
 	}
-	if (p->flags & CLONE_VFORK)
+	if (event)
+		trace_event(t, event, (uint64_t)tid);
+	if (p->flags & CLONE_VFORK) {
 		wait_for_vfork(t);
+		if (trace_event_wanted(t, PTRACE_EVENT_VFORK_DONE))
+			trace_event(t, PTRACE_EVENT_VFORK_DONE, (uint64_t)tid);
+	}
 	return tid;
 }
 

@@ -6,6 +6,7 @@
  * reset; the mm is exchanged. The task still runs in a context of the old mm. Its run loop sees `moving` when the call
  * returns, and starts it anew in a context of the new one. */
 #include "kernel/futex.h"
+#include "kernel/ptrace_internal.h"
 #include "kernel/task_internal.h"
 #include "kernel/timer.h"
 
@@ -54,6 +55,8 @@ static struct task *become_leader_locked(struct task *t) REQUIRES(tasks_lock)
 
 	if (old == t)
 		return NULL;
+	/* A tracer of the old leader hears no more of it: its number is another task's. */
+	trace_unlink_locked(old);
 	task_get(t);
 	tg->leader = t;
 	t->start_time = old->start_time;
@@ -129,7 +132,9 @@ int task_exec(struct task *t, struct mm *mm, const struct user_regs_struct *regs
 	mm_get_stats(t->mm, &st);
 
 	mutex_lock(&tasks_lock);
+	pid_t old_tid = t->tid;
 	struct task *old_leader = become_leader_locked(t);
+	bool traced = t->ptrace;
 	reset_group_locked(t);
 	signal_exec_locked(t);
 	memset(t->comm, 0, sizeof(t->comm));
@@ -147,6 +152,8 @@ int task_exec(struct task *t, struct mm *mm, const struct user_regs_struct *regs
 	t->start = start;
 	t->moving = true;
 	vfork_release(t);
+	if (traced)
+		trace_exec(t, old_tid);
 	return 0;
 out_free:
 	free(start);

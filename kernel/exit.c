@@ -4,6 +4,7 @@
  * Theory of operation. Ending is always asked for, never done, by setting exit_pending under the tasks lock: by the task
  * itself (exit), by its group (exit_group, a fatal signal, an execve of a sibling), or from outside. The task sees it in
  * task_work() and unwinds to task_finish() on its own sentry thread, in these stages:
+ *   0. a tracer that asked for it sees the task once more;
  *   1. what must still be told to guest memory: robust futexes, clear_child_tid;
  *   2. memory, descriptors and working directory are given back; a parent in vfork goes on;
  *   3. the group's last task runs the group's own ending, without a lock, while no other task of it is left that could
@@ -14,6 +15,7 @@
  * init_exited is called. Should one not go (the host has hung it in a call), the hook is called after five seconds all the
  * same: the end of the sentry kills what is left. */
 #include "kernel/futex.h"
+#include "kernel/ptrace_internal.h"
 #include "kernel/task_internal.h"
 #include "kernel/timer.h"
 
@@ -46,6 +48,11 @@ void group_kill_locked(struct thread_group *tg, int status)
 	struct task *t;
 
 	mutex_assert_held(&tasks_lock);
+	if (status == SIGKILL) {
+		tg->killed = true;
+		TAILQ_FOREACH(t, &tg->tasks, tg_link)
+			trace_wake_locked(t);
+	}
 	if (tg->state == GROUP_EXITING || tg->state == GROUP_ZOMBIE)
 		return;
 	tg->state = GROUP_EXITING;
@@ -167,13 +174,14 @@ static void leave_group_locked(struct task *t) REQUIRES(tasks_lock)
 	struct thread_group *tg = t->tg;
 
 	t->ctx = NULL;
+	trace_tracer_exit_locked(t);
 	t->dead = true;
 	TAILQ_REMOVE(&tg->tasks, t, tg_link);
 	tg->task_count--;
 	sigpending_flush(&t->pending);
 	/* A dead leader keeps its number for the group, unless execve has given it to somebody else already. */
 	struct pid_slot *s = ids_find_locked(t->tid);
-	if (s && s->task == t && tg->leader != t) {
+	if (s && s->task == t && tg->leader != t && !trace_becomes_zombie_locked(t)) {
 		s->task = NULL;
 		ids_release_locked(t->tid);
 	}
@@ -195,11 +203,23 @@ static void end_of_init(int status)
 	kernel_hooks->init_exited(status);
 }
 
+/* Its tracer may look at it once more, while there is something to look at. */
+static void last_stop(struct task *t)
+{
+	mutex_lock(&tasks_lock);
+	bool wanted = t->ptrace && (t->ptrace->options & PTRACE_O_TRACEEXIT);
+	int status = t->tg->state >= GROUP_EXITING ? t->tg->exit_status : t->exit_code;
+	mutex_unlock(&tasks_lock);
+	if (wanted)
+		trace_last_stop(t, status);
+}
+
 void task_finish(struct task *t, struct platform_ctx *ctx)
 {
 	struct thread_group *tg = t->tg;
 	struct timespec ts = { 0 };
 
+	last_stop(t);
 	futex_task_release(t);
 	give_back_resources(t);
 	int64_t utime = t->ctx ? platform_cputime(ctx) : 0;

@@ -105,7 +105,7 @@ void usage_add(struct rusage_acc *sum, const struct rusage_acc *u)
 	sum->maxrss = MAX(sum->maxrss, u->maxrss);
 }
 
-static void task_usage_locked(struct task *t, struct rusage_acc *out) REQUIRES(tasks_lock)
+void task_usage_locked(struct task *t, struct rusage_acc *out)
 {
 	*out = (struct rusage_acc){
 		.min_flt = (int64_t)t->min_flt,

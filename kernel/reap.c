@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the last task's end to the group's disappearance: orphans, the parent's news, zombies. See exit(3), wait(2),
  * prctl(2) PR_SET_CHILD_SUBREAPER and PR_SET_PDEATHSIG, credentials(7) on orphaned process groups. */
+#include "kernel/ptrace_internal.h"
 #include "kernel/task_internal.h"
 
 #include <poll.h>
@@ -25,7 +26,8 @@ static bool notify_parent_locked(struct thread_group *tg) REQUIRES(tasks_lock)
 	if (sig == SIGCHLD) {
 		const struct sigaction_guest *sa = &parent->leader->sighand->actions[SIGCHLD - 1];
 
-		autoreap = sa->handler == guest_sig_ign || (sa->flags & SA_NOCLDWAIT);
+		/* Who traces its child wants to see its end. */
+		autoreap = !tg->leader->ptrace && (sa->handler == guest_sig_ign || (sa->flags & SA_NOCLDWAIT));
 		if (sa->handler == guest_sig_ign)
 			sig = 0;
 	}
@@ -42,6 +44,12 @@ static bool notify_parent_locked(struct thread_group *tg) REQUIRES(tasks_lock)
 	}
 	waitq_notify(&parent->child_wait, POLLIN);
 	return autoreap;
+}
+
+void group_tell_parent_locked(struct thread_group *tg)
+{
+	if (!tg->parent || notify_parent_locked(tg))
+		group_reap_locked(tg);
 }
 
 static bool has_stopped_member_locked(struct pgroup *pg) REQUIRES(tasks_lock)
@@ -103,8 +111,8 @@ static void reparent_locked(struct thread_group *c, struct thread_group *from, s
 	c->exit_signal = SIGCHLD;
 	if (c->pgroup != from->pgroup && c->pgroup->session == from->pgroup->session)
 		check_orphaned_locked(c->pgroup, NULL);
-	if (c->state == GROUP_ZOMBIE && notify_parent_locked(c))
-		group_reap_locked(c);
+	if (c->state == GROUP_ZOMBIE && !trace_hides_end_locked(c))
+		group_tell_parent_locked(c);
 }
 
 void children_change_creator_locked(struct task *t)
@@ -131,10 +139,11 @@ void group_zombie_locked(struct thread_group *tg)
 		reparent_locked(c, tg, reaper);
 	}
 	check_orphaned_locked(tg->pgroup, tg);
-	bool autoreap = !tg->parent || notify_parent_locked(tg);
 	waitq_notify(&tg->exit_wait, POLLIN | POLLHUP);
-	if (autoreap)
-		group_reap_locked(tg);
+	if (trace_hides_end_locked(tg))
+		trace_tell_end_locked(tg);
+	else
+		group_tell_parent_locked(tg);
 }
 
 void group_reap_locked(struct thread_group *tg)
@@ -154,6 +163,7 @@ void group_reap_locked(struct thread_group *tg)
 		init_group = NULL;
 	s->group = NULL;
 	s->task = NULL;
+	trace_unlink_locked(leader);
 	pgroup_put_locked(pg);
 	ids_release_locked(tg->tgid);
 	task_put(leader);

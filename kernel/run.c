@@ -13,6 +13,7 @@
  * (t->moving): it is started anew in a context of that mm, and this function lets go of the old mm and returns. From the
  * moment platform_start() succeeds the task belongs to the new thread. */
 #include "base/log.h"
+#include "kernel/ptrace_internal.h"
 #include "kernel/task_internal.h"
 #include "mm/guest.h"
 
@@ -74,13 +75,16 @@ static bool task_work(struct task *t)
 		atomic_store(&t->work, false);
 		sleeper_clear_interrupt(&t->sleeper);
 		mutex_lock(&tasks_lock);
-		bool exiting = t->exit_pending;
+		bool exiting = t->exit_pending, traced = t->ptrace;
 		mutex_unlock(&tasks_lock);
 		if (exiting)
 			return false;
+		if (UNLIKELY(traced || t->trace_mode != TRACE_CONT))
+			trace_work(t);
 		/* Group stops included: it sleeps in there until SIGCONT or a kill. */
 		signal_deliver(t);
 	} while (UNLIKELY(atomic_load(&t->work)));
+	trace_enter_guest(t);
 	return true;
 }
 
@@ -89,7 +93,7 @@ static bool is_restart_code(int64_t r)
 	return r == -ERESTARTSYS || r == -ERESTARTNOINTR || r == -ERESTARTNOHAND || r == -ERESTART_RESTARTBLOCK;
 }
 
-static void task_syscall(struct task *t, struct platform_ctx *ctx, const struct platform_event *ev)
+void task_syscall(struct task *t, struct platform_ctx *ctx, const struct platform_event *ev)
 {
 	t->in_syscall = true;
 	int64_t r = kernel_hooks->syscall(t, ev);
@@ -129,7 +133,7 @@ static void task_fault(struct task *t, const struct platform_event *ev)
 static void task_event(struct task *t, struct platform_ctx *ctx, const struct platform_event *ev)
 {
 	if (LIKELY(ev->kind == PLATFORM_SYSCALL)) {
-		task_syscall(t, ctx, ev);
+		t->syscall(t, ctx, ev);
 		return;
 	}
 	t->in_syscall = false;
@@ -138,7 +142,8 @@ static void task_event(struct task *t, struct platform_ctx *ctx, const struct pl
 		task_fault(t, ev);
 		break;
 	case PLATFORM_TRAP:
-		signal_force(t, &ev->info);
+		if (!trace_stale_step(t, &ev->info))
+			signal_force(t, &ev->info);
 		break;
 	case PLATFORM_BAD_ARCH:
 		/* There is no 32-bit kernel here. No handler may run: what the stub would do next is not known to be a 64-bit

@@ -8,53 +8,68 @@
  * A process that a signal with the core action ends has status bit 0x80 off: no core file is ever written.
  */
 #include "kernel/process.h"
+#include "kernel/ptrace_internal.h"
 #include "kernel/signal_internal.h"
 
 #include <asm/unistd_64.h>
 #include <errno.h>
 
-enum next { NEXT_NONE, NEXT_HANDLER, NEXT_STOP, NEXT_DEATH };
+enum next { NEXT_NONE, NEXT_HANDLER, NEXT_STOP, NEXT_TRAP, NEXT_TRACER, NEXT_DEATH };
 
-/* Decides about signals until one needs something that cannot be done under the lock. */
-static enum next next_signal(struct task *t, struct signal_ready *r)
+/* What r->info does to t: NEXT_NONE if nothing, or no more than to be marked here. */
+static enum next act_on_locked(struct task *t, struct signal_ready *r) REQUIRES(tasks_lock)
+{
+	int sig = r->info.si_signo;
+	struct sigaction_guest *act = &t->sighand->actions[sig - 1];
+
+	if (act->handler == signal_handler_ign())
+		return NEXT_NONE;
+	if (act->handler != signal_handler_dfl()) {
+		r->action = *act;
+		if (act->flags & SA_RESETHAND)
+			act->handler = signal_handler_dfl();
+		return NEXT_HANDLER;
+	}
+	switch (signal_default_action(sig)) {
+	case SIGNAL_IGNORE:
+	case SIGNAL_CONTINUE:
+		return NEXT_NONE;
+	case SIGNAL_STOP:
+		/* signal(7): the stops that a terminal sends do nothing to a group that nobody could continue. */
+		if (sig == SIGSTOP || !pgroup_orphaned_locked(t->tg->pgroup, NULL))
+			signal_stop_start_locked(t->tg, sig);
+		return NEXT_NONE;
+	default:
+		return NEXT_DEATH;
+	}
+}
+
+/* Decides about signals until one needs something that cannot be done under the lock. With `taken` the first is r->info, which
+ * a tracer has let pass. */
+static enum next next_signal(struct task *t, struct signal_ready *r, bool taken)
 {
 	struct thread_group *tg = t->tg;
 	enum next n = NEXT_NONE;
 
 	mutex_lock(&tasks_lock);
-	for (;;) {
+	for (; n == NEXT_NONE; taken = false) {
 		if (t->exit_pending || tg->state >= GROUP_EXITING)
 			break;
-		if (tg->stop_signal) {
-			n = NEXT_STOP;
-			break;
-		}
-		if (!signal_dequeue_locked(t, ~t->blocked, &r->info))
-			break;
-		int sig = r->info.si_signo;
-		struct sigaction_guest *act = &t->sighand->actions[sig - 1];
+		if (!taken) {
+			bool stop = tg->stop_signal && !t->stop_shown;
 
-		if (act->handler == signal_handler_ign())
-			continue;
-		if (act->handler != signal_handler_dfl()) {
-			r->action = *act;
-			if (act->flags & SA_RESETHAND)
-				act->handler = signal_handler_dfl();
-			n = NEXT_HANDLER;
-			break;
+			if (t->ptrace ? stop || t->ptrace->trap : stop) {
+				n = t->ptrace ? NEXT_TRAP : NEXT_STOP;
+				break;
+			}
+			if (!signal_dequeue_locked(t, ~t->blocked, &r->info))
+				break;
+			if (t->ptrace) {
+				n = NEXT_TRACER;
+				break;
+			}
 		}
-		enum signal_default def = signal_default_action(sig);
-
-		if (def == SIGNAL_IGNORE || def == SIGNAL_CONTINUE)
-			continue;
-		if (def == SIGNAL_STOP) {
-			/* signal(7): the stops that a terminal sends do nothing to a group that nobody could continue. */
-			if (sig == SIGSTOP || !pgroup_orphaned_locked(tg->pgroup, NULL))
-				signal_stop_start_locked(tg, sig);
-			continue;
-		}
-		n = NEXT_DEATH;
-		break;
+		n = act_on_locked(t, r);
 	}
 	mutex_unlock(&tasks_lock);
 	return n;
@@ -132,19 +147,30 @@ static void run_handler(struct task *t, const struct signal_ready *r)
 	if (!(r->action.flags & SA_NODEFER))
 		during |= sig_bit(sig);
 	signal_set_mask(t, during);
+	trace_handler_entered(t);
 }
 
 void signal_deliver(struct task *t)
 {
 	struct signal_ready r;
+	bool taken = false;
 
 	for (;;) {
-		switch (next_signal(t, &r)) {
+		enum next n = next_signal(t, &r, taken);
+
+		taken = false;
+		switch (n) {
 		case NEXT_HANDLER:
 			run_handler(t, &r);
 			break;
 		case NEXT_STOP:
 			signal_stop_wait(t);
+			break;
+		case NEXT_TRAP:
+			trace_trap(t);
+			break;
+		case NEXT_TRACER:
+			taken = trace_signal(t, &r.info);
 			break;
 		case NEXT_DEATH:
 			group_exit(t, r.info.si_signo);

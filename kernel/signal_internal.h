@@ -49,6 +49,8 @@ void signal_recalc_locked(struct task *t) REQUIRES(tasks_lock);
 /* Queues a timer's own entry for the task, or for its group if `group`. 0: queued (or still queued), 1: ignored. */
 int signal_send_entry_locked(struct task *t, struct sigqueue_entry *e, bool group) REQUIRES(tasks_lock);
 
+/* Tells `to` by SIGCHLD and its wait queue that a child, or what one of its tasks traces, has changed: a CLD_* code and its status. */
+void signal_child_changed_locked(struct thread_group *to, struct task *child, int code, int status) REQUIRES(tasks_lock);
 /* Ends a stop: SIGCONT was sent. */
 void signal_continue_locked(struct thread_group *tg) REQUIRES(tasks_lock);
 

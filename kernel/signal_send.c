@@ -64,7 +64,7 @@ static bool wants(struct task *t, int sig) REQUIRES(tasks_lock)
 		return false;
 	if (t->blocked & ~t->wait_set & sig_bit(sig))
 		return false;
-	if (t->stopped)
+	if (t->stopped || t->ptrace_stop)
 		return false;
 	return t == task_self() || !((t->pending.set | t->tg->shared_pending.set) & ~t->blocked & ~sig_bit(sig));
 }
@@ -80,7 +80,7 @@ static struct task *choose(struct thread_group *tg, struct task *preferred, int 
 			return t;
 	/* All are busy with other signals: the first that does not block it will come to it after those. */
 	TAILQ_FOREACH(t, &tg->tasks, tg_link)
-		if (!t->dead && !t->stopped && !(t->blocked & sig_bit(sig)))
+		if (!t->dead && !t->stopped && !t->ptrace_stop && !(t->blocked & sig_bit(sig)))
 			return t;
 	return NULL;
 }
@@ -136,12 +136,12 @@ static int send(struct task *t, const siginfo_t *info, bool group) REQUIRES(task
 	int sig = info->si_signo;
 	bool realtime = sig >= KERNEL_SIGRTMIN;
 
-	if (!prepare(t, sig))
-		return 0;
 	if (sig == SIGKILL) {
 		group_kill_locked(t->tg, SIGKILL);
 		return 0;
 	}
+	if (!prepare(t, sig))
+		return 0;
 	if (!realtime && (p->set & sig_bit(sig)))
 		return 0;
 	/* What the kernel itself or kill(2) sends of the standard signals is not held up by a limit. */

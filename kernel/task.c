@@ -132,6 +132,8 @@ struct task *task_new(struct thread_group *tg)
 	t->tg = tg;
 	sleeper_init(&t->sleeper);
 	sigpending_init(&t->pending);
+	LIST_INIT(&t->tracees);
+	t->syscall = task_syscall;
 	t->altstack.flags = SS_DISABLE;
 	t->affinity = cpus;
 	t->timer_slack = 50000;

@@ -35,6 +35,8 @@ struct tty; /* fs/tty.h */
 struct timers; /* kernel/timer.h: POSIX timers and itimers of a thread group */
 struct kernel_hooks;
 struct seccomp_filter;
+struct traced; /* kernel/ptrace_internal.h */
+struct trace_stop;
 
 /* Results of system call handlers beside values and negative errno. The restart codes are Linux's internal ones: the guest never
  * sees them (run.c turns them into a restart or EINTR). */
@@ -61,6 +63,9 @@ struct pgroup {
 	LIST_HEAD(, thread_group) members; /* (T) zombies included */
 };
 
+/* How a tracer resumed a task: until its next signal or event; with stops at calls; one instruction; with calls stopped at and not made. */
+enum trace_mode { TRACE_CONT, TRACE_SYSCALL, TRACE_STEP, TRACE_SYSEMU, TRACE_SYSEMU_STEP };
+
 enum group_state { GROUP_RUNNING, GROUP_STOPPED, GROUP_EXITING, GROUP_ZOMBIE };
 
 struct thread_group {
@@ -72,6 +77,7 @@ struct thread_group {
 	int live_count; /* (T) of those that have not begun to end */
 	enum group_state state; /* (T) */
 	int exit_status; /* (T) wait(2) encoding, valid from GROUP_EXITING on */
+	bool killed; /* (T) by SIGKILL: not even a tracer holds it up */
 	int exit_signal; /* (T) what the parent gets: SIGCHLD unless clone said otherwise */
 
 	struct thread_group *parent; /* (T) borrowed; NULL for pid 1 and once reaped */
@@ -124,6 +130,7 @@ struct task {
 	int exit_code; /* (T) wait encoding for exit_pending */
 	bool dead; /* (T) */
 	bool stopped; /* (T) sits in a group stop */
+	bool stop_shown; /* (T) has shown the group stop in progress to its tracer, and may be running again */
 	struct task *vfork_child; /* (T) the child we wait for */
 	struct task *vfork_parent; /* (T) to be released at exec or exit; one reference */
 
@@ -163,7 +170,17 @@ struct task {
 	bool keepcaps; /* (O) */
 	struct seccomp_filter *_Atomic seccomp; /* (T) to change: what it put on its own calls; see kernel/seccomp.c */
 	_Atomic int seccomp_mode; /* (T) to change: SECCOMP_MODE_* */
-	void *ptrace; /* (T) tracer state: kernel/ptrace.c */
+
+	/* Tracing: kernel/ptrace.c. */
+	struct traced *ptrace; /* (T) who traces it, and how; NULL if nobody does */
+	struct trace_stop *ptrace_stop; /* (T) the stop that it sits in */
+	LIST_HEAD(, traced) tracees; /* (T) what it traces */
+	void (*syscall)(struct task *t, struct platform_ctx *ctx, const struct platform_event *ev); /* (O) answers a call */
+	enum trace_mode trace_mode; /* (O) */
+	bool trace_exit_due; /* (O) the call in progress ends with a stop */
+	bool trace_stepping; /* (O) the trap flag in its registers is its tracer's */
+	pid_t trace_exec_tid; /* (O) execve is to be told to the tracer: the number that the caller had; 0 if not */
+
 	uint64_t personality; /* (O) */
 	uint64_t timer_slack; /* (O) */
 };

@@ -54,6 +54,8 @@ void task_publish_locked(struct task *t) REQUIRES(tasks_lock);
 /* Starts task_run() for t in its mm. */
 int task_start_running(struct task *t) MUST_CHECK;
 void task_run(struct platform_ctx *ctx, void *arg);
+/* Answers a call of t: what t->syscall is unless t is traced. */
+void task_syscall(struct task *t, struct platform_ctx *ctx, const struct platform_event *ev);
 /* A task's function returns; counts those that have not. */
 void task_function_ended(void);
 void kernel_wait_functions(int remaining, int64_t deadline);
@@ -63,6 +65,7 @@ int task_wait_killable(struct task *t, bool (*done)(struct task *t)) MUST_CHECK;
 /* --- group.c --- */
 
 struct thread_group *group_new(void) MUST_CHECK;
+void task_usage_locked(struct task *t, struct rusage_acc *out) REQUIRES(tasks_lock);
 
 /* --- session.c --- */
 
@@ -84,6 +87,8 @@ void vfork_release(struct task *t);
 void group_zombie_locked(struct thread_group *tg) REQUIRES(tasks_lock);
 /* Takes a zombie out of the tree. The caller must not use tg afterwards without a reference of its own. */
 void group_reap_locked(struct thread_group *tg) REQUIRES(tasks_lock);
+/* The tracer of a zombie has let go of it: now its parent hears of it. tg may be gone on return. */
+void group_tell_parent_locked(struct thread_group *tg) REQUIRES(tasks_lock);
 /* The thread t ends but its group lives on: its children get another creator. */
 void children_change_creator_locked(struct task *t) REQUIRES(tasks_lock);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waiting for children: wait(2). Which children count, and which of their changes may be collected, follows the manual page's
  * flags; that a zombie does not count as a child for a caller without WEXITED follows Linux. */
+#include "kernel/ptrace_internal.h"
 #include "kernel/task_internal.h"
 
 #include <errno.h>
@@ -81,7 +82,16 @@ static bool collect_locked(struct thread_group *self, struct thread_group *c, in
 {
 	bool keep = options & WNOWAIT;
 
+	/* What the caller's process traces is waited for as that: ptrace_wait.c. */
+	if (trace_by_parent_locked(c)) {
+		*waitable |= c->state != GROUP_ZOMBIE || (options & WEXITED);
+		return false;
+	}
 	if (c->state == GROUP_ZOMBIE) {
+		if (trace_hides_end_locked(c)) {
+			*waitable = true;
+			return false;
+		}
 		if (!(options & WEXITED))
 			return false;
 		collect_zombie_locked(self, c, keep, out);
@@ -116,6 +126,8 @@ static int64_t scan(struct task *t, const struct wait_request *w, struct wait_re
 			r = out->pid;
 			break;
 		}
+	if (!r)
+		r = trace_wait_locked(t, w, &waitable, out);
 	mutex_unlock(&tasks_lock);
 	return r ? r : waitable ? 0 : -ECHILD;
 }

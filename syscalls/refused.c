@@ -55,7 +55,6 @@ REFUSE(bpf, EPERM)
 REFUSE(fanotify_init, EPERM)
 REFUSE(fanotify_mark, EPERM)
 REFUSE(perf_event_open, EACCES)
-REFUSE(ptrace, EPERM)
 REFUSE(userfaultfd, EPERM)
 
 /* One memory node: get_mempolicy(2) without flags says "default"; the rest is ENOSYS as without CONFIG_NUMA. */

@@ -7,6 +7,7 @@
 
 #include "fs/fdtable.h"
 #include "fs/vfs.h"
+#include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
 #include "mm/guest.h"
 
@@ -30,7 +31,7 @@ struct mm *proc_mm_get(struct task *t)
 /* What stat and status need of the task tree. */
 struct snapshot {
 	char comm[16], state;
-	pid_t pid, tid, ppid, pgrp, session, tpgid;
+	pid_t pid, tid, ppid, tracer, pgrp, session, tpgid;
 	int threads, nice, policy, priority, exit_signal, exit_status;
 	unsigned tty;
 	uint64_t min_flt, maj_flt, child_min_flt, child_maj_flt;
@@ -53,6 +54,8 @@ static const char *state_name(char c)
 		return "R (running)";
 	case 'T':
 		return "T (stopped)";
+	case 't':
+		return "t (tracing stop)";
 	case 'Z':
 		return "Z (zombie)";
 	default:
@@ -64,6 +67,8 @@ static char task_state(struct task *t)
 {
 	if (t->tg->state == GROUP_ZOMBIE || t->dead)
 		return 'Z';
+	if (t->ptrace_stop)
+		return 't';
 	if (t->stopped)
 		return 'T';
 	/* Asleep in the sentry, or about to: the word says so without a lock. */
@@ -98,6 +103,7 @@ static void snapshot_take(struct snapshot *s, struct task *t)
 	s->pid = tg->tgid;
 	s->tid = t->tid;
 	s->ppid = tg->parent ? tg->parent->tgid : 0;
+	s->tracer = trace_tracer_locked(t);
 	if (tg->pgroup) {
 		s->pgrp = tg->pgroup->id;
 		s->session = tg->pgroup->session->id;
@@ -276,8 +282,8 @@ void proc_pid_status(struct text *out, struct task *t)
 	struct snapshot s;
 
 	snapshot_take(&s, t);
-	text_printf(out, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-		    s.comm, s.umask, state_name(s.state), s.pid, s.tid, s.ppid);
+	text_printf(out, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
+		    s.comm, s.umask, state_name(s.state), s.pid, s.tid, s.ppid, s.tracer);
 	print_ids(out, s.cred);
 	text_printf(out, "FDSize:\t64\nGroups:\t");
 	for (size_t i = 0; s.cred && i < s.cred->group_count; i++)

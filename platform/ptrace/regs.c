@@ -105,6 +105,8 @@ struct user_regs_struct *platform_regs(struct platform_ctx *ctx)
 
 void platform_regs_changed(struct platform_ctx *ctx)
 {
+	/* Now as well as at the resumption: who looks at them meanwhile sees what the guest will have. */
+	regs_sanitise(&ctx->regs);
 	ctx->regs_dirty = true;
 }
 
