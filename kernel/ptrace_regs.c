@@ -19,7 +19,8 @@
 static const uint64_t flags_writable = 0x00054dd5;
 static const uint64_t task_size_max = 0x7ffffffff000;
 
-enum { FXSAVE_SIZE = 512, XSTATE_BV = 512, WORD = 8 };
+/* USER_SIZE: the kernel's struct user has two words more than the C library's. */
+enum { XSTATE_BV = 512, WORD = 8, USER_SIZE = sizeof(struct user) + 2 * WORD };
 
 /* Is the value for this word of user_regs_struct one that a user thread may have? Adjusts *value to what is kept. */
 static int check_word(size_t index, uint64_t old, uint64_t *value)
@@ -92,12 +93,12 @@ int trace_set_regs(struct task *t, pid_t tid, const struct user_regs_struct *reg
 
 static bool user_offset_valid(uint64_t off)
 {
-	return !(off % WORD) && off < sizeof(struct user);
+	return !(off % WORD) && off < USER_SIZE;
 }
 
 static bool is_debug_register(uint64_t off)
 {
-	return off >= offsetof(struct user, u_debugreg);
+	return off >= offsetof(struct user, u_debugreg) && off < sizeof(struct user);
 }
 
 int trace_peek_user(struct task *t, pid_t tid, uint64_t off, uint64_t *out)
