@@ -34,7 +34,7 @@ static void show_call(pid_t pid)
 static void two_calls(void)
 {
 	syscall(SYS_lseek, -1, 77, 0);
-	_exit(syscall(SYS_dup2, 1, 50) == 50 ? 5 : 6);
+	syscall(SYS_exit_group, syscall(SYS_dup2, 1, 50) == 50 ? 5 : 6, 0);
 }
 
 static void plain(void)
@@ -97,7 +97,7 @@ static void run_to(pid_t pid, long nr, long how)
 
 static void ask(void)
 {
-	long a = syscall(SYS_getppid), b = syscall(SYS_close, 1000);
+	long a = syscall(SYS_getppid, 0, 0), b = syscall(SYS_close, 1000, 0);
 
 	_exit(a == 123 && b == 0 ? 9 : 8);
 }
