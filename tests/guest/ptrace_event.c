@@ -204,12 +204,13 @@ static void tracer_ends(unsigned long options)
 /* A tracer that is not the parent sees the end first. */
 static void two_waits(void)
 {
-	int p[2], status;
+	int p[2], back[2], status;
 	pid_t tracee, tracer;
 	siginfo_t info = { 0 };
 	char c;
 
 	pipe(p);
+	pipe(back);
 	fflush(stdout);
 	tracee = fork();
 	if (!tracee) {
@@ -224,18 +225,17 @@ static void two_waits(void)
 		printf("tracer sees code %d\n", info.si_code);
 		fflush(stdout);
 		write(p[1], "", 1);
-		/* Until then the parent sees nothing. */
-		usleep(20000);
-		expect(tracee, "tracer");
-		_exit(0);
+		read(back[0], &c, 1);
+		waitpid(tracee, &status, __WALL);
+		_exit(WTERMSIG(status));
 	}
 	read(p[0], &c, 1);
 	kill(tracee, SIGKILL);
 	read(p[0], &c, 1);
 	printf("parent sees nothing: %d\n", waitpid(tracee, NULL, WNOHANG));
-	fflush(stdout);
+	write(back[1], "", 1);
 	expect(tracee, "parent");
-	expect(tracer, "tracer ends");
+	expect(tracer, "tracer ends with what it saw");
 }
 
 int main(void)
