@@ -86,6 +86,9 @@ struct io_pin {
 int io_pin(struct io *io, size_t max, int access, struct io_pin *pin) MUST_CHECK;
 void io_unpin(struct io_pin *pin);
 void io_advance(struct io *io, size_t n);
+/* Moves up to max bytes, and IO_PIN_MAX pieces, between io and the host's fd at pos in one host call; advances. */
+ssize_t io_host_read(struct io *io, size_t max, int fd, off_t pos) MUST_CHECK;
+ssize_t io_host_write(struct io *io, size_t max, int fd, off_t pos, int rwf) MUST_CHECK;
 
 /* --- guarded copies of the sentry's own mappings --- */
 

@@ -227,3 +227,30 @@ void io_unpin(struct io_pin *pin)
 			pin->ref[i].file->ops->unref(pin->ref[i].file, pin->ref[i].range);
 	pin->count = 0;
 }
+
+static ssize_t host_move(struct io *io, size_t max, int fd, off_t pos, int access, int rwf)
+{
+	struct io_pin pin;
+	ssize_t n;
+	int r = io_pin(io, max, access, &pin);
+
+	if (r)
+		return r;
+	n = access == PROT_READ ? pwritev2(fd, pin.iov, pin.count, pos, rwf) : preadv2(fd, pin.iov, pin.count, pos, rwf);
+	if (n < 0)
+		n = -errno;
+	io_unpin(&pin);
+	if (n > 0)
+		io_advance(io, (size_t)n);
+	return n;
+}
+
+ssize_t io_host_read(struct io *io, size_t max, int fd, off_t pos)
+{
+	return host_move(io, max, fd, pos, PROT_WRITE, 0);
+}
+
+ssize_t io_host_write(struct io *io, size_t max, int fd, off_t pos, int rwf)
+{
+	return host_move(io, max, fd, pos, PROT_READ, rwf);
+}

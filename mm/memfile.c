@@ -18,6 +18,7 @@
 
 #include "base/lock.h"
 #include "base/log.h"
+#include "mm/guest.h"
 #include "mm/segset.h"
 
 #include <assert.h>
@@ -454,6 +455,11 @@ void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t *len)
 	}
 	*len = CHUNK_SIZE - off % CHUNK_SIZE;
 	return p + off % CHUNK_SIZE;
+}
+
+ssize_t memfile_write(struct memfile *mf, struct io *io, size_t max, uint64_t off)
+{
+	return io_host_write(io, max, mf->file.host.fd, (off_t)off, 0);
 }
 
 /* By faults of our own: pages that fallocate(2) makes are no resident ones until somebody touches them. */

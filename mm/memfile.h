@@ -14,6 +14,7 @@
 #include "mm/file.h"
 
 struct memfile;
+struct io;
 
 /* limit: how many bytes may be allocated at once; 0 for no limit. */
 int memfile_new(uint64_t limit, struct memfile **out) MUST_CHECK;
@@ -32,6 +33,8 @@ void memfile_unref(struct memfile *mf, struct range r);
 bool memfile_sole_ref(struct memfile *mf, struct range r);
 /* The sentry's address of r: up to the end of the chunk that holds r.start; *len is how much is contiguous. NULL on failure (-ENOMEM). */
 void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t *len);
+/* Moves up to max bytes of io to off, which must be allocated, without mapping what is written. */
+ssize_t memfile_write(struct memfile *mf, struct io *io, size_t max, uint64_t off) MUST_CHECK;
 /* Enters the pages of r in the page cache now, in one host call; best effort. */
 void memfile_commit(struct memfile *mf, struct range r);
 /* Frees the pages of r but keeps the allocation: they read as zero. */

@@ -27,26 +27,7 @@ static void drop_fd(struct file *f)
 		host_fd_drop(host_node_of(f->inode));
 }
 
-/* One host call moves up to IO_PIN_MAX pieces. A page that cannot be pinned ends it. */
-static ssize_t move(int fd, struct io *io, off_t *pos, bool write, int rwf)
-{
-	struct io_pin pin;
-	ssize_t n;
-	int r = io_pin(io, io->left, write ? PROT_READ : PROT_WRITE, &pin);
-
-	if (r)
-		return r;
-	n = write ? pwritev2(fd, pin.iov, pin.count, *pos, rwf) : preadv2(fd, pin.iov, pin.count, *pos, 0);
-	if (n < 0)
-		n = -errno;
-	io_unpin(&pin);
-	if (n > 0) {
-		io_advance(io, (size_t)n);
-		*pos += n;
-	}
-	return n;
-}
-
+/* A page that cannot be pinned ends it. */
 static ssize_t move_all(struct file *f, struct io *io, off_t *pos, bool write, int rwf)
 {
 	ssize_t done = 0, n = 0;
@@ -55,9 +36,10 @@ static ssize_t move_all(struct file *f, struct io *io, off_t *pos, bool write, i
 	if (fd < 0)
 		return fd;
 	while (io->left) {
-		n = move(fd, io, pos, write, rwf);
+		n = write ? io_host_write(io, io->left, fd, *pos, rwf) : io_host_read(io, io->left, fd, *pos);
 		if (n <= 0)
 			break;
+		*pos += n;
 		done += n;
 	}
 	drop_fd(f);

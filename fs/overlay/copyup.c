@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#define COMMIT_MIN (64UL << 10)
+
 int tmpfs_lower_open(struct tmpfs_node *n)
 {
 	struct inode *lower = n->lower;
@@ -41,16 +43,17 @@ static int copy_bytes(struct tmpfs_node *n, struct file *lower, uint64_t len)
 	uint64_t pos = 0;
 
 	while (pos < len) {
-		uint64_t got;
+		struct tmpfs_window w;
 		ssize_t r;
-		char *p;
 
 		mutex_lock(&n->data);
-		r = tmpfs_data_window_locked(n, pos, len - pos, true, &p, &got);
+		r = tmpfs_data_window_locked(n, pos, len - pos, true, &w);
 		mutex_unlock(&n->data);
 		if (r)
 			return (int)r;
-		r = file_pread_kernel(lower, p, got, (off_t)pos);
+		if (w.len >= COMMIT_MIN)
+			memfile_commit(tmpfs_of(&n->inode)->mf, range_make(w.off, w.off + w.len));
+		r = file_pread_kernel(lower, w.ptr, w.len, (off_t)pos);
 		if (r < 0)
 			return (int)r;
 		if (r == 0)

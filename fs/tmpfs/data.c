@@ -12,7 +12,6 @@
 
 /* Files that grow are given room ahead, so that appending does not cost an allocation a page. */
 enum { GROW_MIN = 64 << 10, GROW_MAX = 1 << 20, FILL_MAX = 2 << 20 };
-#define COMMIT_MIN (64UL << 10)
 
 static bool pages_merge(struct range r1, void *v1, struct range r2, const void *v2)
 {
@@ -201,18 +200,17 @@ static struct range fill_range(const struct tmpfs_node *n, uint64_t pos, uint64_
 	return r;
 }
 
-int tmpfs_data_window_locked(struct tmpfs_node *n, uint64_t pos, uint64_t len, bool alloc, char **ptr, uint64_t *got)
+int tmpfs_data_window_locked(struct tmpfs_node *n, uint64_t pos, uint64_t len, bool alloc, struct tmpfs_window *out)
 {
 	struct tmpfs_data *d = n->reg;
 	struct seg g = segset_find(&d->pages, pos);
-	struct tmpfs *fs = tmpfs_of(&n->inode);
-	uint64_t off, contiguous;
+	uint64_t contiguous;
 
+	*out = (struct tmpfs_window){ .fresh = !seg_ok(g) || pos >= n->attr.size };
 	if (!seg_ok(g) && !alloc) {
 		struct seg next = segset_lower_bound(&d->pages, pos);
 
-		*ptr = NULL;
-		*got = seg_ok(next) ? MIN(len, seg_start(next) - pos) : len;
+		out->len = seg_ok(next) ? MIN(len, seg_start(next) - pos) : len;
 		return 0;
 	}
 	if (!seg_ok(g)) {
@@ -221,17 +219,12 @@ int tmpfs_data_window_locked(struct tmpfs_node *n, uint64_t pos, uint64_t len, b
 
 		if (e)
 			return e;
-		if (len >= COMMIT_MIN) {
-			uint64_t end = MIN(seg_end(g), page_down(pos + len));
-
-			memfile_commit(fs->mf, range_make(seg_offset(g, page_down(pos)), seg_offset(g, end)));
-		}
 	}
-	off = seg_offset(g, pos);
-	*ptr = memfile_ptr(fs->mf, off, &contiguous);
-	if (!*ptr)
+	out->off = seg_offset(g, pos);
+	out->ptr = memfile_ptr(tmpfs_of(&n->inode)->mf, out->off, &contiguous);
+	if (!out->ptr)
 		return -ENOMEM;
-	*got = MIN(MIN(len, seg_end(g) - pos), contiguous);
+	out->len = MIN(MIN(len, seg_end(g) - pos), contiguous);
 	return 0;
 }
 

@@ -36,21 +36,21 @@ static void end_io(struct tmpfs_node *n)
 /* One contiguous piece from pos on. 0: the end of the file. */
 static ssize_t read_piece(struct tmpfs_node *n, struct io *io, uint64_t pos)
 {
-	uint64_t len, got = 0;
-	char *p = NULL;
+	struct tmpfs_window w;
+	uint64_t len;
 	ssize_t r = 0;
 
 	mutex_lock(&n->data);
 	len = pos < n->attr.size ? MIN(n->attr.size - pos, (uint64_t)io->left) : 0;
 	if (len) {
-		r = tmpfs_data_window_locked(n, pos, len, false, &p, &got);
+		r = tmpfs_data_window_locked(n, pos, len, false, &w);
 		if (!r)
 			tmpfs_io_begin_locked(n->reg);
 	}
 	mutex_unlock(&n->data);
 	if (!len || r)
 		return r;
-	r = p ? io_put(io, p, got) : io_put_zero(io, got);
+	r = w.ptr ? io_put(io, w.ptr, w.len) : io_put_zero(io, w.len);
 	end_io(n);
 	return r;
 }
@@ -90,20 +90,31 @@ static int limit_write(uint64_t pos, uint64_t limit, size_t *count)
 	return 0;
 }
 
+/* New pages are written by the host: it need not zero first what it writes, and pages that nobody maps are made and given back
+ * without touching a page table. Small pieces that go on in a page are cheaper copied. */
+enum { PIECE_SMALL = 256 };
+
+static ssize_t fill_window(struct tmpfs_node *n, struct io *io, const struct tmpfs_window *w)
+{
+	if (w->fresh && (w->len >= PIECE_SMALL || !(w->off & ~PAGE_MASK)))
+		return memfile_write(tmpfs_of(&n->inode)->mf, io, w->len, w->off);
+	return io_take(io, w->ptr, w->len);
+}
+
 static ssize_t write_piece(struct tmpfs_node *n, struct io *io, uint64_t pos, size_t max)
 {
-	uint64_t got = 0, size;
-	char *p = NULL;
+	struct tmpfs_window w;
+	uint64_t size;
 	ssize_t r;
 
 	mutex_lock(&n->data);
-	r = tmpfs_data_window_locked(n, pos, max, true, &p, &got);
+	r = tmpfs_data_window_locked(n, pos, max, true, &w);
 	if (!r)
 		tmpfs_io_begin_locked(n->reg);
 	mutex_unlock(&n->data);
 	if (r)
 		return r;
-	r = io_take(io, p, got);
+	r = fill_window(n, io, &w);
 	mutex_lock(&n->data);
 	size = n->attr.size;
 	if (r > 0 && pos + (uint64_t)r > size)
@@ -132,18 +143,16 @@ static void written(struct tmpfs_node *n)
 /* Bytes behind the old end become visible when a write starts behind it. */
 static int grow_to(struct tmpfs_node *n, uint64_t pos)
 {
+	struct tmpfs_window w;
 	uint64_t start, end;
-	char *p;
 	int r = 0;
 
 	mutex_lock(&n->data);
 	start = n->attr.size;
 	end = (start + PAGE_SIZE - 1) & PAGE_MASK;
 	if (pos > start && start < end) {
-		uint64_t got;
-
-		r = tmpfs_data_window_locked(n, start, MIN(end, pos) - start, false, &p, &got);
-		if (!r && p && guarded_zero(p, got) != got)
+		r = tmpfs_data_window_locked(n, start, MIN(end, pos) - start, false, &w);
+		if (!r && w.ptr && guarded_zero(w.ptr, w.len) != w.len)
 			r = -EIO;
 	}
 	mutex_unlock(&n->data);

@@ -149,9 +149,15 @@ void tmpfs_data_free(struct tmpfs_node *n);
 int tmpfs_data_truncate(struct tmpfs_node *n, uint64_t size) MUST_CHECK;
 int tmpfs_data_punch(struct tmpfs_node *n, uint64_t start, uint64_t end) MUST_CHECK;
 int tmpfs_data_allocate(struct tmpfs_node *n, uint64_t start, uint64_t end) MUST_CHECK;
-/* Pages for [pos, pos+len) as far as they are contiguous: a pointer to pos and how many bytes. data held. alloc: fill holes; without it
- * a hole gives NULL with its length. */
-int tmpfs_data_window_locked(struct tmpfs_node *n, uint64_t pos, uint64_t len, bool alloc, char **ptr, uint64_t *got) MUST_CHECK;
+/* Pages of a file as far as they are contiguous. */
+struct tmpfs_window {
+	char *ptr; /* NULL: a hole */
+	uint64_t len;
+	uint64_t off; /* in the memory file, unless it is a hole */
+	bool fresh; /* nobody has touched these pages yet: they were made for this window, or lie behind the end of the file */
+};
+/* Pages for [pos, pos+len). data held. alloc: fill holes. */
+int tmpfs_data_window_locked(struct tmpfs_node *n, uint64_t pos, uint64_t len, bool alloc, struct tmpfs_window *out) MUST_CHECK;
 int tmpfs_data_fill_locked(struct tmpfs_node *n, struct range want, struct range max, struct seg *out) MUST_CHECK;
 void tmpfs_io_begin_locked(struct tmpfs_data *d);
 void tmpfs_io_end_locked(struct tmpfs_node *n, struct tmpfs_freed **out);

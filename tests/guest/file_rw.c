@@ -294,6 +294,40 @@ static void large(void)
 	unlink("large");
 }
 
+/* Pieces of many sizes, at the end, over holes and over what is there, as read and as mapped. */
+static void pieces(void)
+{
+	static const int sizes[] = { 1, 255, 256, 257, 3000, 4095, 4096, 4097, 10240, 70000 };
+	static unsigned char want[1 << 19], got[1 << 19];
+	int fd = open("pieces", O_RDWR | O_CREAT, 0644), size = 0, bad = 0;
+
+	for (int i = 0; i < 60; i++) {
+		int n = sizes[i * 7 % 10], at = i % 3 == 0 ? size : i % 3 == 1 ? size + i * 53 % 9000 : size / 2 - size / 2 % 100;
+
+		for (int k = 0; k < n; k++)
+			want[at + k] = (unsigned char)(i + k * 31);
+		bad += pwrite(fd, want + at, n, at) != n;
+		size = at + n > size ? at + n : size;
+		if (i % 10 == 9) {
+			unsigned char *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+
+			bad += memcmp(map, want, size) != 0;
+			munmap(map, size);
+		}
+		bad += pread(fd, got, sizeof(got), 0) != size || memcmp(got, want, size);
+	}
+	T(bad);
+	T(size);
+	/* From memory that ends in the middle of a piece, behind the end of the file. */
+	T(pwrite(fd, pages + 8192 - 5000, 6000, size + 5000));
+	T(lseek(fd, 0, SEEK_END) - size);
+	T(pwrite(fd, pages + 8192 - 100, 6000, 1 << 20));
+	T(pwrite(fd, pages + 8192, 6000, 0));
+	T(lseek(fd, 0, SEEK_END));
+	close(fd);
+	unlink("pieces");
+}
+
 static void directories(void)
 {
 	char buf[16];
@@ -342,6 +376,7 @@ int main(void)
 	together();
 	copies();
 	large();
+	pieces();
 	directories();
 	return 0;
 }
