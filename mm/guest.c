@@ -214,6 +214,8 @@ int guest_futex_key(struct mm *mm, uint64_t addr, bool process_private, struct g
 		err = -EFAULT;
 	else if (vma_of(g)->shared)
 		*out = (struct guest_key){ .object = vma_of(g)->mappable, .offset = vma_offset(g, addr) };
+	else
+		out->offset |= 1; /* as in Linux, who waits without FUTEX_PRIVATE_FLAG is not woken with it */
 	mutex_unlock(&mm->mapping);
 	return err;
 }
