@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pidfds: pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2). One refers to a thread group for ever, whoever gets its
+/* pidfds: pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2), process_mrelease(2). One refers to a thread group for ever, whoever gets its
  * number next, and is readable once the group is a zombie. */
 #include "syscalls/pidfd.h"
 #include "fs/fdtable.h"
@@ -215,6 +215,26 @@ int64_t sys_pidfd_getfd(struct task *t, const uint64_t a[6])
 	struct file *f = file_of(t, tg, (int)a[1], &r);
 	if (f)
 		r = fd_install_task(t, f, true);
+	group_put(tg);
+	return r;
+}
+
+/* The memory of a process that is being killed is on its way back already: there is nothing to be hurried. */
+int64_t sys_process_mrelease(struct task *t, const uint64_t a[6])
+{
+	int r;
+
+	if ((unsigned)a[1])
+		return -EINVAL;
+	struct thread_group *tg = lookup(t, (int)a[0], &r);
+	if (!tg)
+		return r;
+	mutex_lock(&tasks_lock);
+	if (!tg->task_count)
+		r = -ESRCH;
+	else
+		r = tg->state == GROUP_EXITING ? 0 : -EINVAL;
+	mutex_unlock(&tasks_lock);
 	group_put(tg);
 	return r;
 }
