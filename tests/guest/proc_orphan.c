@@ -36,10 +36,10 @@ static void subreaper(void)
 	prctl(PR_GET_CHILD_SUBREAPER, &on, 0, 0, 0);
 	pid_t self = getpid(), pid = fork();
 	if (!pid) {
-		if (!fork()) {
-			pid_t old = getppid();
+		pid_t middle = getpid(); /* asked before the fork: it may be gone when the orphan begins */
 
-			while (getppid() == old)
+		if (!fork()) {
+			while (getppid() == middle)
 				usleep(1000);
 			say(getppid() == self ? "to the subreaper." : "elsewhere.");
 			_exit(5);
