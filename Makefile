@@ -9,13 +9,17 @@ PACKAGES = build-essential cmake ninja-build pkg-config libseccomp-dev libjansso
 TEST_PACKAGES = git gdb strace
 LINT_PACKAGES = clang clang-tidy clang-format
 
-.PHONY: all deps build run test unit guests cli bench install format check-style clean
+.PHONY: all deps test-deps build run test unit guests cli bench install format check-style clean
 
 all: build
 
 # Installs what Debian carries and this machine lacks; without rights to do so it says what is missing.
 deps:
 	@tools/install-packages $(PACKAGES)
+
+# What the tests run besides.
+test-deps: deps
+	@tools/install-packages $(TEST_PACKAGES)
 
 build: deps
 	@cmake --preset $(PRESET) $(if $(wildcard $(BUILD)/CMakeCache.txt),>/dev/null)
@@ -25,8 +29,7 @@ run: build
 	$(SBX) run $(ARGS)
 
 test: PRESET = debug
-test:
-	@tools/install-packages $(TEST_PACKAGES)
+test: test-deps
 	@$(MAKE) --no-print-directory build PRESET=debug
 	@tests/run-all build/debug
 
