@@ -129,7 +129,6 @@ static void give_back_resources(struct task *t)
 	struct fs_context *fs = t->fs;
 	struct rusage_acc *u = &t->tg->dead_tasks;
 
-	announce_end_locked(t);
 	t->mm = NULL;
 	t->files = NULL;
 	t->fs = NULL;
@@ -220,6 +219,10 @@ void task_finish(struct task *t, struct platform_ctx *ctx)
 	struct timespec ts = { 0 };
 
 	last_stop(t);
+	/* Before anybody can learn from guest memory that t has ended, and end after it. */
+	mutex_lock(&tasks_lock);
+	announce_end_locked(t);
+	mutex_unlock(&tasks_lock);
 	futex_task_release(t);
 	give_back_resources(t);
 	int64_t utime = t->ctx ? platform_cputime(ctx) : 0;

@@ -105,6 +105,9 @@ static int64_t answer(struct task *t, const struct platform_event *ev)
 	case __NR_exit_group:
 		group_exit(t, (int)(ev->args[0] & 0xff) << 8);
 		return SYSCALL_NO_RESULT;
+	case __NR_set_tid_address:
+		t->clear_child_tid = ev->args[0];
+		return t->tid;
 	case __NR_pause:
 		return task_sleep(t, NO_DEADLINE) == -EINTR ? -ERESTARTNOHAND : 0;
 	default:
@@ -280,9 +283,11 @@ Test(life, killed_from_outside)
 Test(life, a_status_is_that_of_the_thread_that_ends_last)
 {
 	static const unsigned char code[] = {
-		0xbf, 0x00, 0x09, 0x01, 0x00, 0x31, 0xf6, CALL0(__NR_clone), TEST_EAX, JNZ(CALL1_LEN + 9),
-		/* the thread lets the leader go first */
-		0xb9, 0x00, 0x00, 0x00, 0x08, 0xff, 0xc9, 0x75, 0xfc, CALL1(__NR_exit, 2),
+		/* the word at rsp - 8 is 1 until the leader has ended */
+		0x48, 0x8d, 0x7c, 0x24, 0xf8, 0xc7, 0x07, 0x01, 0x00, 0x00, 0x00, CALL0(__NR_set_tid_address),
+		0xbf, 0x00, 0x09, 0x01, 0x00, 0x31, 0xf6, CALL0(__NR_clone), TEST_EAX, JNZ(CALL1_LEN + 7),
+		/* the thread waits for that */
+		0x83, 0x7c, 0x24, 0xf8, 0x00, 0x75, 0xf9, CALL1(__NR_exit, 2),
 		CALL1(__NR_exit, 1),
 	};
 
