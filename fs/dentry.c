@@ -238,6 +238,8 @@ int dentry_lookup_locked(struct dentry *dir, const char *name, size_t len, struc
 		*out = d;
 		return 0;
 	}
+	if (len > NAME_MAX)
+		return -ENAMETOOLONG;
 	if (!parent->ops->lookup)
 		return -ENOTDIR;
 	r = parent->dead ? -ENOENT : parent->ops->lookup(parent, name, len, &child);

@@ -81,13 +81,14 @@ static void new_name_end(struct new_name *n, int r, uint32_t mask) NO_THREAD_SAF
 int vfs_mknod(struct task *t, int dirfd, const char *name, uint32_t mode, dev_t rdev, struct path *out)
 {
 	struct new_name n;
-	int r;
+	int r = new_name_begin(t, dirfd, name, false, &n);
 
-	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !cred_capable(t->cred, CAP_MKNOD))
-		return -EPERM;
-	r = new_name_begin(t, dirfd, name, false, &n);
 	if (r)
 		return r;
+	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !cred_capable(t->cred, CAP_MKNOD)) {
+		new_name_drop(&n);
+		return -EPERM;
+	}
 	mode = (mode & S_IFMT) | (mode & 07777 & ~fs_context_umask(t->fs));
 	r = dentry_create_locked(&n.l.dir, n.d, mode, rdev, t->cred);
 	if (!r && out) {

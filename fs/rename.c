@@ -46,39 +46,36 @@ static void unlock_dirs(struct inode *a, struct inode *b) NO_THREAD_SAFETY_ANALY
 		mutex_unlock(&b->lock);
 }
 
-static int check_source(struct rename *r)
+/* What the two names are, whoever asks. Linux's order. */
+static int check_names(const struct rename *r)
 {
-	struct inode *i = r->d->inode;
-	int e;
+	struct inode *i = r->d->inode, *t = r->target->inode;
+	bool exchange = r->flags & RENAME_EXCHANGE;
 
-	if (!i)
+	if (t && r->flags & RENAME_NOREPLACE)
+		return -EEXIST;
+	if (exchange && !t)
 		return -ENOENT;
+	if (exchange && t->type != S_IFDIR && r->to.slash)
+		return -ENOTDIR;
+	if (i->type != S_IFDIR && (r->from.slash || (!exchange && r->to.slash)))
+		return -ENOTDIR;
 	/* A directory must not move below itself. */
 	if (dentry_is_ancestor(r->d, r->to.dir.dentry))
 		return -EINVAL;
-	if (i->type != S_IFDIR && (r->from.slash || (!(r->flags & RENAME_EXCHANGE) && r->to.slash)))
-		return -ENOTDIR;
-	e = dir_may_delete(&r->from.dir, i, r->cred);
-	if (e)
-		return e;
-	/* Moving a directory changes its "..". */
-	if (i->type == S_IFDIR && r->from.dir.dentry != r->to.dir.dentry)
-		return inode_permission(i, r->cred, MAY_WRITE);
+	if (dentry_is_ancestor(r->target, r->from.dir.dentry))
+		return exchange ? -EINVAL : -ENOTEMPTY;
 	return 0;
 }
 
 static int check_target(struct rename *r)
 {
 	struct inode *i = r->d->inode, *t = r->target->inode;
+	int e;
 
 	if (!t)
-		return r->flags & RENAME_EXCHANGE ? -ENOENT : dir_may_create(&r->to.dir, r->cred);
-	if (r->flags & RENAME_NOREPLACE)
-		return -EEXIST;
-	if (dentry_is_ancestor(r->target, r->from.dir.dentry))
-		return r->flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
-	int e = dir_may_delete(&r->to.dir, t, r->cred);
-
+		return dir_may_create(&r->to.dir, r->cred);
+	e = dir_may_delete(&r->to.dir, t, r->cred);
 	if (e || r->flags & RENAME_EXCHANGE)
 		return e;
 	if (i->type == S_IFDIR && t->type != S_IFDIR)
@@ -86,6 +83,23 @@ static int check_target(struct rename *r)
 	if (i->type != S_IFDIR && t->type == S_IFDIR)
 		return -EISDIR;
 	return 0;
+}
+
+static int check_rights(struct rename *r)
+{
+	struct inode *i = r->d->inode, *t = r->target->inode;
+	int e = dir_may_delete(&r->from.dir, i, r->cred);
+
+	if (!e)
+		e = check_target(r);
+	if (r->from.dir.dentry == r->to.dir.dentry)
+		return e;
+	/* Moving a directory changes its "..". */
+	if (!e && i->type == S_IFDIR)
+		e = inode_permission(i, r->cred, MAY_WRITE);
+	if (!e && r->flags & RENAME_EXCHANGE && t->type == S_IFDIR)
+		e = inode_permission(t, r->cred, MAY_WRITE);
+	return e;
 }
 
 static int call_fs(struct rename *r) NO_THREAD_SAFETY_ANALYSIS
@@ -137,16 +151,16 @@ static int rename_locked(struct rename *r)
 {
 	int e = dentry_lookup_locked(r->from.dir.dentry, r->from.name, r->from.len, &r->d);
 
+	if (!e && !r->d->inode)
+		e = -ENOENT;
 	if (!e)
 		e = dentry_lookup_locked(r->to.dir.dentry, r->to.name, r->to.len, &r->target);
-	if (!e && r->d->inode && r->flags & RENAME_NOREPLACE && r->target->inode)
-		e = -EEXIST;
 	if (!e)
-		e = check_source(r);
+		e = check_names(r);
 	if (!e && r->d->inode == r->target->inode)
 		return 1;
 	if (!e)
-		e = check_target(r);
+		e = check_rights(r);
 	if (!e)
 		e = call_fs(r);
 	if (!e)

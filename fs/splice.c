@@ -105,10 +105,12 @@ static ssize_t move_locked(struct pipe *in, struct pipe *out, size_t len, enum p
 	size_t n;
 	int err;
 
+	if (!in->ring.len && in->writers)
+		return -EAGAIN;
 	if (!out->readers)
 		return -EPIPE;
 	if (!in->ring.len)
-		return in->writers ? -EAGAIN : 0;
+		return 0;
 	n = MIN(MIN(len, pipe_readable(in)), room_of(out));
 	if (!n)
 		return -EAGAIN;

@@ -80,8 +80,8 @@ enum last_kind { LAST_NAME, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 struct walk_last {
 	struct path dir, root; /* with references */
 	int links; /* symlinks followed so far */
-	char name[NAME_MAX + 1];
-	size_t len;
+	char name[NAME_MAX + 2];
+	size_t len; /* more than NAME_MAX: too long, which the lookup says */
 	enum last_kind kind;
 	bool slash; /* trailing slash */
 };

@@ -188,18 +188,17 @@ static int may_search(struct walk *w)
 	return inode_permission(i, w->cred, MAY_EXEC);
 }
 
-static int save_last(struct walk *w, const char *name, size_t len, bool slash)
+static void save_last(struct walk *w, const char *name, size_t len, bool slash)
 {
 	struct walk_last *l = w->last;
 
-	if (len > NAME_MAX)
-		return -ENAMETOOLONG;
+	/* Linux looks at both parents of a rename before it finds that a name is too long. */
+	len = MIN(len, (size_t)NAME_MAX + 1);
 	memcpy(l->name, name, len);
 	l->name[len] = 0;
 	l->len = len;
 	l->slash = slash;
 	l->kind = is_name(name, len, ".") ? LAST_DOT : is_name(name, len, "..") ? LAST_DOTDOT : LAST_NAME;
-	return 0;
 }
 
 /* The next component of w->rest is name[len). A trailing slash makes the last component be followed and be a directory. */
@@ -238,7 +237,9 @@ static int walk_rest(struct walk *w)
 		last = !w->rest[strspn(w->rest, "/")];
 		if (last && w->last) {
 			r = may_search(w);
-			return r ? r : save_last(w, name, len, *w->rest == '/');
+			if (!r)
+				save_last(w, name, len, *w->rest == '/');
+			return r;
 		}
 		r = walk_component(w, name, len, last);
 		if (r)

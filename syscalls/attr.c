@@ -15,6 +15,9 @@
 
 enum { NSEC_MAX = 999999999 };
 
+/* In place of what is to be set: times that cannot be, once the file is found. */
+#define TIMES_WRONG (~0u)
+
 static int64_t set_file(struct task *t, struct file *f, struct attr *attr, unsigned valid)
 {
 	struct path p;
@@ -22,7 +25,7 @@ static int64_t set_file(struct task *t, struct file *f, struct attr *attr, unsig
 
 	if (r)
 		return r;
-	r = vfs_setattr(&p, t->cred, attr, valid);
+	r = valid == TIMES_WRONG ? -EINVAL : vfs_setattr(&p, t->cred, attr, valid);
 	path_put(&p);
 	return r;
 }
@@ -49,7 +52,7 @@ static int64_t set_name(struct task *t, int dirfd, uint64_t addr, unsigned walk,
 		r = vfs_walk(t, dirfd, name, walk, &p);
 	if (r)
 		return r;
-	r = vfs_setattr(&p, t->cred, attr, valid);
+	r = valid == TIMES_WRONG ? -EINVAL : vfs_setattr(&p, t->cred, attr, valid);
 	path_put(&p);
 	return r;
 }
@@ -171,9 +174,8 @@ static int64_t set_times(struct task *t, int dirfd, uint64_t addr, const struct 
 
 	if (walk < 0)
 		return walk;
-	if (ts && (!nsec_ok(ts[0].tv_nsec) || !nsec_ok(ts[1].tv_nsec)))
-		return -EINVAL;
-	valid = times(&attr, ts);
+	/* Names are walked before times are judged. */
+	valid = !ts || (nsec_ok(ts[0].tv_nsec) && nsec_ok(ts[1].tv_nsec)) ? times(&attr, ts) : TIMES_WRONG;
 	if (!addr && dirfd != AT_FDCWD)
 		return flags ? -EINVAL : set_fd(t, dirfd, &attr, valid); /* futimens(3) */
 	return set_name(t, dirfd, addr, (unsigned)walk, &attr, valid);

@@ -114,7 +114,10 @@ static int64_t transfer_vector(struct task *t, const uint64_t a[6], const int64_
 	r = io_init_vector(&io, t->mm, a[1], a[2]);
 	if (r)
 		goto out;
-	r = flags & ~RWF_KNOWN ? -EOPNOTSUPP : run(t, f, &io, off ? &pos : NULL, flags, dir);
+	if (!io.left) /* nothing is asked of the file, not even whether it can be read at all */
+		r = 0;
+	else
+		r = flags & ~RWF_KNOWN ? -EOPNOTSUPP : run(t, f, &io, off ? &pos : NULL, flags, dir);
 	io_fini(&io);
 out:
 	file_put(f);

@@ -32,8 +32,6 @@ static int at_begin(struct task *t, struct at *at, struct file *f, uint64_t addr
 		err = guest_read(t->mm, &at->off, addr, sizeof(at->off));
 		if (err)
 			return err;
-		if (at->off < 0)
-			return -EINVAL;
 		at->pos = &at->off;
 	} else if (f->ops->seek) {
 		mutex_lock(&f->pos_lock);
@@ -41,6 +39,11 @@ static int at_begin(struct task *t, struct at *at, struct file *f, uint64_t addr
 		at->pos = &f->pos;
 	}
 	return 0;
+}
+
+static bool at_negative(const struct at *at)
+{
+	return at->addr && at->off < 0;
 }
 
 static int at_end(struct task *t, struct at *at) NO_THREAD_SAFETY_ANALYSIS
@@ -123,6 +126,8 @@ static int64_t splice_once(struct task *t, const struct splice *s)
 	if (r)
 		return r;
 	r = at_begin(t, &out, s->out, s->off_out);
+	if (!r && (at_negative(&in) || at_negative(&out)))
+		r = -EINVAL;
 	if (!r) {
 		r = splice_some(s, &in, &out);
 		err = at_end(t, &out);
@@ -137,17 +142,17 @@ static int splice_check(const struct splice *s)
 {
 	bool in_pipe = pipe_of(s->in), out_pipe = pipe_of(s->out);
 
+	if ((in_pipe && s->off_in) || (out_pipe && s->off_out))
+		return -ESPIPE;
 	if (!file_readable(s->in) || !file_writable(s->out))
 		return -EBADF;
 	if (!in_pipe && !out_pipe)
 		return -EINVAL;
-	if ((in_pipe && s->off_in) || (out_pipe && s->off_out))
-		return -ESPIPE;
 	if ((s->off_in && !s->in->ops->seek) || (s->off_out && !s->out->ops->seek))
 		return -EINVAL;
 	if (in_pipe && out_pipe && pipe_of(s->in) == pipe_of(s->out))
 		return -EINVAL;
-	if (!out_pipe && (s->out->flags & O_APPEND))
+	if (S_ISDIR(s->in->inode->type) || (!out_pipe && (s->out->flags & O_APPEND)))
 		return -EINVAL;
 	return 0;
 }
@@ -291,62 +296,6 @@ static int64_t copy_run(struct task *t, struct copy *c)
 	return total ? total : r;
 }
 
-/* The output's position is locked by file_write() itself unless an address was given. */
-static int64_t do_sendfile(struct task *t, struct file *in, struct file *out, uint64_t off, size_t len)
-{
-	struct copy c = { .in = in, .out = out, .len = MIN(len, MAX_RW) };
-	int64_t r;
-	int err;
-
-	if (!file_readable(in) || !file_writable(out))
-		return -EBADF;
-	if (off && !in->ops->seek)
-		return -ESPIPE;
-	if (!S_ISREG(in->inode->type) && !S_ISBLK(in->inode->type) && !S_ISCHR(in->inode->type))
-		return -EINVAL;
-	if (in->inode == out->inode && !off && in == out)
-		return -EINVAL;
-	if (out->flags & O_APPEND)
-		return -EINVAL;
-	r = at_begin(t, &c.from, in, off);
-	if (r)
-		return r;
-	r = copy_run(t, &c);
-	err = at_end(t, &c.from);
-	return err && r >= 0 ? err : r;
-}
-
-SYSCALL_DECLARE(sendfile)
-{
-	struct file *out = fd_lookup(t->files, (int)a[0]), *in = fd_lookup(t->files, (int)a[1]);
-	int64_t r = -EBADF;
-
-	if (in && out)
-		r = (int64_t)a[3] < 0 ? -EINVAL : do_sendfile(t, in, out, a[2], a[3]);
-	file_put(in);
-	file_put(out);
-	return r;
-}
-
-static int copy_range_check(const struct copy *c)
-{
-	off_t in, out;
-
-	if (!file_readable(c->in) || !file_writable(c->out) || (c->out->flags & O_APPEND))
-		return -EBADF;
-	if (S_ISDIR(c->in->inode->type) || S_ISDIR(c->out->inode->type))
-		return -EISDIR;
-	if (!S_ISREG(c->in->inode->type) || !S_ISREG(c->out->inode->type) || !c->from.pos || !c->to.pos)
-		return -EINVAL;
-	in = *c->from.pos;
-	out = *c->to.pos;
-	if (in > INT64_MAX - (off_t)c->len || out > INT64_MAX - (off_t)c->len)
-		return -EOVERFLOW;
-	if (c->in->inode == c->out->inode && in < out + (off_t)c->len && out < in + (off_t)c->len)
-		return -EINVAL;
-	return 0;
-}
-
 /* Both positions are numbers of this call's while it runs: two position locks would need an order. */
 static int at_copy(struct task *t, struct at *at, struct file *f, uint64_t addr)
 {
@@ -371,6 +320,87 @@ static int at_copy_end(struct task *t, struct at *at)
 	r = at->f->ops->seek(at->f, at->off, SEEK_SET);
 	mutex_unlock(&at->f->pos_lock);
 	return r < 0 ? (int)r : 0;
+}
+
+static int sendfile_check(const struct copy *c, uint64_t off)
+{
+	if (!file_readable(c->in))
+		return -EBADF;
+	if (off && !c->in->ops->seek)
+		return -ESPIPE;
+	return 0;
+}
+
+static int64_t do_sendfile(struct task *t, struct copy *c, uint64_t off)
+{
+	int64_t r = at_copy(t, &c->from, c->in, off);
+	int err;
+
+	if (!r && at_negative(&c->from))
+		r = -EINVAL;
+	if (r)
+		return r;
+	if (!c->out || !file_writable(c->out))
+		return -EBADF;
+	if (!c->in->ops->seek || (c->len && S_ISDIR(c->in->inode->type)))
+		return -EINVAL;
+	if (!pipe_of(c->out) && c->out->flags & O_APPEND)
+		return -EINVAL;
+	r = at_copy(t, &c->to, c->out, 0);
+	/* A pipe without readers is found even if there is nothing to send. */
+	if (!r && pipe_of(c->out) && file_poll(c->out) & POLLERR) {
+		file_sigpipe();
+		r = -EPIPE;
+	}
+	if (!r)
+		r = copy_run(t, c);
+	/* The output's last: where both are one file, it is what counts. */
+	err = r > 0 || off ? at_copy_end(t, &c->from) : 0;
+	if (!err && r > 0)
+		err = at_copy_end(t, &c->to);
+	return err && r >= 0 ? err : r;
+}
+
+SYSCALL_DECLARE(sendfile)
+{
+	struct copy c = { .len = MIN(a[3], MAX_RW) };
+	int64_t r = -EBADF;
+
+	c.out = fd_lookup(t->files, (int)a[0]);
+	c.in = fd_lookup(t->files, (int)a[1]);
+	if (c.in)
+		r = sendfile_check(&c, a[2]);
+	if (!r)
+		r = (int64_t)a[3] < 0 ? -EINVAL : do_sendfile(t, &c, a[2]);
+	file_put(c.in);
+	file_put(c.out);
+	return r;
+}
+
+static int copy_range_check(struct copy *c)
+{
+	struct attr attr;
+	uint64_t in, out;
+	int r;
+
+	if (S_ISDIR(c->in->inode->type) || S_ISDIR(c->out->inode->type))
+		return -EISDIR;
+	if (!S_ISREG(c->in->inode->type) || !S_ISREG(c->out->inode->type) || !c->from.pos || !c->to.pos)
+		return -EINVAL;
+	if (!file_readable(c->in) || !file_writable(c->out) || (c->out->flags & O_APPEND))
+		return -EBADF;
+	in = (uint64_t)*c->from.pos;
+	out = (uint64_t)*c->to.pos;
+	if (in + c->len < in || out + c->len < out)
+		return -EOVERFLOW;
+	/* What lies behind the end is not copied, and does not overlap. */
+	r = inode_getattr(c->in->inode, &attr);
+	if (r)
+		return r;
+	c->len = in < attr.size ? MIN(c->len, attr.size - in) : 0;
+	if (c->in->inode == c->out->inode && in < out + c->len && out < in + c->len)
+		return -EINVAL;
+	return at_negative(&c->from) || at_negative(&c->to) ? -EINVAL : 0;
 }
 
 static int64_t do_copy_range(struct task *t, struct copy *c, uint64_t off_in, uint64_t off_out)
@@ -399,12 +429,10 @@ SYSCALL_DECLARE(copy_file_range)
 	struct copy c = { .len = MIN(a[4], MAX_RW) };
 	int64_t r = -EBADF;
 
-	if ((unsigned)a[5])
-		return -EINVAL;
 	c.in = fd_lookup(t->files, (int)a[0]);
 	c.out = fd_lookup(t->files, (int)a[2]);
 	if (c.in && c.out)
-		r = do_copy_range(t, &c, a[1], a[3]);
+		r = (unsigned)a[5] ? -EINVAL : do_copy_range(t, &c, a[1], a[3]);
 	file_put(c.in);
 	file_put(c.out);
 	return r;

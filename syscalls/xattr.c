@@ -109,22 +109,32 @@ static bool has_prefix(const char *name, const char *prefix)
 }
 
 /* xattr(7): who may use a name. mask: R_OK or W_OK. */
-static int check_name(struct task *t, const struct path *p, const char *name, int mask)
+static int check_rights(struct task *t, const struct path *p, const char *name, int mask)
 {
-	bool admin = cred_capable(t->cred, CAP_SYS_ADMIN);
-	const char *dot = strchr(name, '.');
-
-	/* A family without a name in it. */
-	if (dot && !dot[1] && (has_prefix(name, "user.") || has_prefix(name, "trusted.") || has_prefix(name, "security.")))
-		return -EINVAL;
+	if (has_prefix(name, "security.") || has_prefix(name, "system."))
+		return 0;
+	if (has_prefix(name, "trusted."))
+		return cred_capable(t->cred, CAP_SYS_ADMIN) ? 0 : mask & W_OK ? -EPERM : -ENODATA;
 	if (has_prefix(name, "user."))
 		return check_user(t, p, mask);
-	if (has_prefix(name, "trusted."))
-		return admin ? 0 : mask & W_OK ? -EPERM : -ENODATA;
-	if (has_prefix(name, "security."))
-		return mask & W_OK && !admin ? -EPERM : 0;
+	return vfs_permission(p, t->cred, mask);
+}
+
+/* That, and then whether there is such a name: in Linux's order. */
+static int check_name(struct task *t, const struct path *p, const char *name, int mask)
+{
+	static const char *const families[] = { "user.", "trusted.", "security." };
+	int r = check_rights(t, p, name, mask);
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(families); i++) {
+		if (!has_prefix(name, families[i]))
+			continue;
+		if (!name[strlen(families[i])])
+			return -EINVAL;
+		return i == 2 && mask & W_OK && !cred_capable(t->cred, CAP_SYS_ADMIN) ? -EPERM : 0;
+	}
 	/* No access control lists here. */
-	return -EOPNOTSUPP;
+	return r ? r : -EOPNOTSUPP;
 }
 
 /* --- get and list: both fill a buffer, or tell how large it must be --- */

@@ -57,6 +57,18 @@ static int change_size(struct host_node *n, uint64_t size)
 	return r;
 }
 
+/* The directory's owner is about to lose the right to list it; who has opened it goes on. The descriptor that the node has anyway, fd,
+ * becomes one that can read: in place, since others may be using it. */
+static void keep_readable(int fd)
+{
+	int full = open(host_fd_name(fd).s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (full < 0)
+		return;
+	(void)dup3(full, fd, O_CLOEXEC);
+	close(full);
+}
+
 int host_setattr(struct inode *i, const struct attr *a, unsigned valid)
 {
 	struct host_node *n = host_node_of(i);
@@ -72,6 +84,8 @@ int host_setattr(struct inode *i, const struct attr *a, unsigned valid)
 		r = fchownat(fd, "", valid & ATTR_UID ? a->uid : (uid_t)-1, valid & ATTR_GID ? a->gid : (gid_t)-1, AT_EMPTY_PATH) ?
 			    host_map_errno(errno) :
 			    0;
+	if (!r && valid & ATTR_MODE && i->type == S_IFDIR && !(a->mode & S_IRUSR))
+		keep_readable(fd);
 	/* With a new size, and by who may write but does not own it, the host takes set-ID bits away itself. */
 	if (!r && valid & ATTR_MODE && !(valid & ATTR_SIZE))
 		r = fchmodat(AT_FDCWD, host_fd_name(fd).s, a->mode & 07777, 0) ? host_map_errno(errno) : 0;

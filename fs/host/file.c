@@ -82,6 +82,8 @@ static ssize_t host_write(struct file *f, struct io *io, off_t *pos, int flags)
 
 	if (!h)
 		return -EBADF;
+	if (!io->left) /* not even a file that is appended to has its position moved */
+		return 0;
 	mutex_lock(&f->inode->lock);
 	if (append) {
 		struct stat st;
@@ -89,7 +91,7 @@ static ssize_t host_write(struct file *f, struct io *io, off_t *pos, int flags)
 		if (!fstat(h->fd, &st))
 			*pos = st.st_size;
 	}
-	if ((uint64_t)*pos >= limit && io->left) {
+	if ((uint64_t)*pos >= limit) {
 		r = -EFBIG;
 	} else {
 		size_t cut = io->left > limit - (uint64_t)*pos ? io->left - (limit - (uint64_t)*pos) : 0;

@@ -332,7 +332,17 @@ static int read_list(struct host_node *n, struct dirlist *l)
 
 	if (dir < 0)
 		return dir;
-	fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	/* Not ".", which wants the right to search. */
+	fd = open(host_fd_name(dir).s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES) {
+		/* Opened while it could be read, perhaps: keep_readable() in change.c. */
+		fd = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+		if (fd >= 0 && lseek(fd, 0, SEEK_SET) < 0) {
+			close(fd);
+			fd = -1;
+			errno = EACCES;
+		}
+	}
 	got = fd < 0 ? host_map_errno(errno) : 0;
 	host_fd_drop(n);
 	if (fd < 0)
@@ -439,6 +449,8 @@ const struct inode_ops host_ro_ops = {
 	.list = host_list,
 	.readlink = host_readlink,
 	.open = host_open,
+	.getxattr = host_getxattr,
+	.listxattr = host_listxattr,
 	.release = host_release,
 };
 

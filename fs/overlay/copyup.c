@@ -37,28 +37,55 @@ int tmpfs_lower_open(struct tmpfs_node *n)
 	return 0;
 }
 
+off_t tmpfs_lower_seek(struct file *lower, off_t off, int whence)
+{
+	off_t r;
+
+	mutex_lock(&lower->pos_lock);
+	r = lower->ops->seek ? lower->ops->seek(lower, off, whence) : -EINVAL;
+	mutex_unlock(&lower->pos_lock);
+	return r;
+}
+
+/* The next piece of [pos, len) that is to be copied: holes stay holes, where the file has any. */
+static struct range next_piece(const struct tmpfs_node *n, struct file *lower, uint64_t pos, uint64_t len)
+{
+	struct range all = { pos, len };
+	off_t start, end;
+
+	if (n->attr.blocks >= n->attr.size / 512)
+		return all;
+	start = tmpfs_lower_seek(lower, (off_t)pos, SEEK_DATA);
+	if (start == -ENXIO)
+		return range_make(len, len);
+	end = start < 0 ? start : tmpfs_lower_seek(lower, start, SEEK_HOLE);
+	return end < 0 ? all : range_intersect(all, range_make((uint64_t)start, (uint64_t)end));
+}
+
 /* Fills [0, len) of n's pages from the lower file. Nobody sees them before the switch. */
 static int copy_bytes(struct tmpfs_node *n, struct file *lower, uint64_t len)
 {
-	uint64_t pos = 0;
+	struct range piece = next_piece(n, lower, 0, len);
 
-	while (pos < len) {
+	while (!range_empty(piece)) {
 		struct tmpfs_window w;
 		ssize_t r;
 
 		mutex_lock(&n->data);
-		r = tmpfs_data_window_locked(n, pos, len - pos, true, &w);
+		r = tmpfs_data_window_locked(n, piece.start, range_len(piece), true, &w);
 		mutex_unlock(&n->data);
 		if (r)
 			return (int)r;
 		if (w.len >= COMMIT_MIN)
 			memfile_commit(tmpfs_of(&n->inode)->mf, range_make(w.off, w.off + w.len));
-		r = file_pread_kernel(lower, w.ptr, w.len, (off_t)pos);
+		r = file_pread_kernel(lower, w.ptr, w.len, (off_t)piece.start);
 		if (r < 0)
 			return (int)r;
 		if (r == 0)
 			break;
-		pos += (uint64_t)r;
+		piece.start += (uint64_t)r;
+		if (range_empty(piece) && piece.end < len)
+			piece = next_piece(n, lower, piece.end, len);
 	}
 	return 0;
 }

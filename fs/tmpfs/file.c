@@ -221,8 +221,6 @@ static off_t seek_data_locked(struct tmpfs_node *n, uint64_t off, int whence)
 
 	if (off >= n->attr.size)
 		return -ENXIO;
-	if (n->reg->lower)
-		return whence == SEEK_DATA ? (off_t)off : (off_t)n->attr.size;
 	if (whence == SEEK_DATA) {
 		g = segset_lower_bound(pages, off);
 		if (!seg_ok(g) || seg_start(g) >= n->attr.size)
@@ -234,19 +232,41 @@ static off_t seek_data_locked(struct tmpfs_node *n, uint64_t off, int whence)
 	return (off_t)MIN(off, n->attr.size);
 }
 
+static off_t seek_data(struct tmpfs_node *n, off_t off, int whence)
+{
+	struct file *lower;
+
+	if (off < 0)
+		return -ENXIO;
+	mutex_lock(&n->data);
+	lower = n->reg->lower;
+	if (lower)
+		file_get(lower);
+	else
+		off = seek_data_locked(n, (uint64_t)off, whence);
+	mutex_unlock(&n->data);
+	if (lower) {
+		off = tmpfs_lower_seek(lower, off, whence);
+		file_put(lower);
+	}
+	return off;
+}
+
 static off_t reg_seek(struct file *f, off_t off, int whence)
 {
 	struct tmpfs_node *n = f->private;
 	off_t base = 0;
 
-	mutex_lock(&n->data);
-	if (whence == SEEK_END)
+	if (whence == SEEK_DATA || whence == SEEK_HOLE) {
+		off = seek_data(n, off, whence);
+		if (off < 0)
+			return off;
+	}
+	if (whence == SEEK_END) {
+		mutex_lock(&n->data);
 		base = (off_t)n->attr.size;
-	else if (whence == SEEK_DATA || whence == SEEK_HOLE)
-		off = off < 0 ? -ENXIO : seek_data_locked(n, (uint64_t)off, whence);
-	mutex_unlock(&n->data);
-	if ((whence == SEEK_DATA || whence == SEEK_HOLE) && off < 0)
-		return off;
+		mutex_unlock(&n->data);
+	}
 	if (whence == SEEK_CUR)
 		base = f->pos;
 	else if (whence > SEEK_HOLE || whence < 0)

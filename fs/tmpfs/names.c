@@ -90,6 +90,7 @@ void tmpfs_pin(struct tmpfs_node *n)
 	if (!fs->lower)
 		return;
 	mutex_lock(&fs->names);
+	overlay_link_keep_locked(n);
 	parent = pin_one_locked(n);
 	mutex_unlock(&fs->names);
 	if (!parent)
@@ -109,6 +110,7 @@ void tmpfs_names_release(struct tmpfs_node *n)
 	parent = n->parent;
 	if (n->entry)
 		delete(parent, n->entry);
+	overlay_link_release_locked(n);
 	mutex_unlock(&fs->names);
 	/* Nobody can reach this table any more. */
 	HASH_ITER(hh, n->table, e, tmp) {
@@ -125,7 +127,30 @@ void tmpfs_names_release(struct tmpfs_node *n)
 
 /* --- lookup --- */
 
-static int lookup_lower(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node **out)
+/* The node over child, whose reference is taken over in any case. *shared: another name may lead to it already. */
+static int node_over(struct tmpfs *fs, struct inode *child, struct tmpfs_node **out, bool *shared)
+{
+	struct tmpfs_node *n, *winner = NULL;
+	struct attr a;
+	int r = inode_getattr(child, &a);
+
+	*shared = !r && overlay_has_links(&a) && (*out = overlay_link_find(fs, &a));
+	if (!r && !*shared)
+		r = tmpfs_node_over(fs, child, &n);
+	if (r || *shared) {
+		inode_put(child);
+		return r;
+	}
+	if (overlay_has_links(&a))
+		r = overlay_link_add(fs, &a, n, &winner);
+	*shared = winner;
+	*out = winner ? winner : n;
+	if (r || winner)
+		inode_put(&n->inode);
+	return r;
+}
+
+static int lookup_lower(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node **out, bool *shared)
 {
 	struct inode *lower = dir->lower, *child = NULL;
 	int r;
@@ -133,15 +158,11 @@ static int lookup_lower(struct tmpfs_node *dir, const char *name, size_t len, st
 	mutex_lock(&lower->lock);
 	r = lower->ops->lookup(lower, name, len, &child);
 	mutex_unlock(&lower->lock);
-	if (r)
-		return r;
-	r = tmpfs_node_over(tmpfs_of(&dir->inode), child, out);
-	if (r)
-		inode_put(child);
-	return r;
+	return r ? r : node_over(tmpfs_of(&dir->inode), child, out, shared);
 }
 
-static int bind_weak(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *n)
+/* A name that was looked up: weak, or strong if n may have a weak one already. */
+static int bind(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *n, bool strong)
 {
 	struct tmpfs *fs = tmpfs_of(&dir->inode);
 	struct tmpfs_name *e;
@@ -155,6 +176,13 @@ static int bind_weak(struct tmpfs_node *dir, const char *name, size_t len, struc
 	if (e) {
 		e->node = n;
 		e->covers = true;
+	}
+	if (e && strong) {
+		e->strong = true;
+		inode_get(&n->inode);
+		dir->changes++;
+		forget_list(dir);
+	} else if (e) {
 		n->entry = e;
 		n->parent = dir;
 		inode_get(&dir->inode);
@@ -168,7 +196,7 @@ int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct inode *
 	struct tmpfs_node *d = node_of(dir), *n = NULL;
 	struct tmpfs *fs = tmpfs_of(dir);
 	struct tmpfs_name *e;
-	bool whiteout;
+	bool whiteout, shared;
 	int r;
 
 	mutex_lock(&fs->names);
@@ -183,10 +211,10 @@ int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct inode *
 	}
 	if (whiteout || !d->lower)
 		return -ENOENT;
-	r = lookup_lower(d, name, len, &n);
+	r = lookup_lower(d, name, len, &n, &shared);
 	if (r)
 		return r;
-	r = bind_weak(d, name, len, n);
+	r = bind(d, name, len, n, shared);
 	if (r) {
 		inode_put(&n->inode);
 		return r;

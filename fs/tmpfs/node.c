@@ -65,10 +65,14 @@ void tmpfs_touch(struct tmpfs_node *n)
 
 void tmpfs_set_nlink(struct tmpfs_node *n, int change)
 {
+	uint32_t nlink;
+
 	mutex_lock(&n->data);
-	n->attr.nlink = change < 0 && n->attr.nlink < (uint32_t)-change ? 0 : n->attr.nlink + (uint32_t)change;
+	nlink = change < 0 && n->attr.nlink < (uint32_t)-change ? 0 : n->attr.nlink + (uint32_t)change;
+	n->attr.nlink = nlink;
 	n->attr.ctime = tmpfs_now();
 	mutex_unlock(&n->data);
+	overlay_link_count(n, nlink);
 }
 
 static void node_release(struct inode *i)

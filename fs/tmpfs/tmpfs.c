@@ -35,6 +35,7 @@ static void tmpfs_release(struct filesystem *base)
 {
 	struct tmpfs *fs = CONTAINER_OF(base, struct tmpfs, base);
 
+	overlay_links_drop(fs);
 	inode_put(base->root);
 	if (fs->lower)
 		filesystem_put(fs->lower);

@@ -7,7 +7,7 @@
  *   makes a node with that lower inode, and a *weak* name for it: one that holds no reference, so that a node nobody uses
  *   and that was never changed goes away again and costs nothing;
  * - a regular file with a lower one reads and maps the lower one's bytes until it is first written to, when it copies them (copy-up);
- * - attributes are copied when the node is made.
+ * - attributes are copied when the node is made, extended ones with the first change to them.
  * The first change to a node *pins* it: its name becomes strong (holds a reference), and so do those of all its ancestors, so the
  * change cannot be lost. Because upper and lower are one inode object, descriptors, locks and mappings see one file before
  * and after copy-up, and a renamed directory takes its lower half along.
@@ -41,6 +41,7 @@ struct tmpfs {
 	_Atomic uint64_t next_ino;
 	struct mutex names;
 	struct filesystem *lower; /* one reference, or NULL */
+	struct tmpfs_link *links; /* names */
 };
 
 struct tmpfs_node;
@@ -51,6 +52,19 @@ struct tmpfs_name {
 	bool strong; /* holds a reference on node */
 	bool covers; /* the lower directory has this name: removal leaves a whiteout */
 	char name[];
+};
+
+/* A lower file with several names: fs/overlay/links.c. */
+struct tmpfs_link_id {
+	uint64_t dev, ino;
+};
+
+struct tmpfs_link {
+	UT_hash_handle hh;
+	struct tmpfs_link_id id;
+	struct tmpfs_node *node;
+	bool in_table;
+	bool kept; /* the table has a reference on node */
 };
 
 /* Overlay files, as those of disks, do not know seals; others in memory cannot be sealed, memfds apart. */
@@ -97,11 +111,13 @@ struct tmpfs_node {
 	unsigned changes; /* strong names and whiteouts in the table */
 	struct tmpfs_name *entry; /* the weak name that leads here, or NULL */
 	struct tmpfs_node *parent; /* one reference while `entry` is weak, else NULL */
+	struct tmpfs_link *link; /* set before anybody else knows the node; or NULL */
 	struct dirlist *list; /* names: cached snapshot of a changed directory */
 	/* (data) */
 	struct tmpfs_data *reg;
 	char *target; /* immutable: symlink */
 	struct tmpfs_xattr *xattrs;
+	bool own_xattrs; /* those of the lower inode, if there is one, do not count any more */
 };
 
 static inline struct tmpfs *tmpfs_of(const struct inode *i)
@@ -168,6 +184,21 @@ void tmpfs_free_ranges(struct tmpfs *fs, struct tmpfs_freed *list);
 int tmpfs_copy_up(struct tmpfs_node *n, uint64_t keep) MUST_CHECK;
 /* Opens the lower file, if n has one and its bytes are not copied. */
 int tmpfs_lower_open(struct tmpfs_node *n) MUST_CHECK;
+
+/* --- fs/overlay/links.c --- */
+bool overlay_has_links(const struct attr *lower);
+/* The node of that lower file, with a reference, or NULL. */
+struct tmpfs_node *overlay_link_find(struct tmpfs *fs, const struct attr *lower);
+/* n is that file's node from now on, unless another has become that meanwhile: *winner, with a reference. */
+int overlay_link_add(struct tmpfs *fs, const struct attr *lower, struct tmpfs_node *n, struct tmpfs_node **winner) MUST_CHECK;
+/* n is about to change: fs->names held. Its number of links has become nlink: not held. */
+void overlay_link_keep_locked(struct tmpfs_node *n);
+void overlay_link_count(struct tmpfs_node *n, uint32_t nlink);
+void overlay_link_release_locked(struct tmpfs_node *n);
+void overlay_links_drop(struct tmpfs *fs);
+
+/* lseek(2) with SEEK_DATA or SEEK_HOLE of a lower file. */
+off_t tmpfs_lower_seek(struct file *lower, off_t off, int whence);
 
 /* --- map.c --- */
 extern const struct mappable_ops tmpfs_mappable_ops;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Extended attributes, as xattr(7) has them on tmpfs. Those of lower files are not shown: the guest starts without any. */
+/* Extended attributes, as xattr(7) has them on tmpfs. A lower inode's are shown until one is set or removed, when all are copied: those
+ * that it shows, that is; a host tree shows those of users. */
 #include "fs/tmpfs/tmpfs_internal.h"
 
 #include <errno.h>
+#include <linux/limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -20,12 +22,117 @@ static struct tmpfs_xattr *find(struct tmpfs_node *n, const char *name)
 	return NULL;
 }
 
+/* --- the lower inode's --- */
+
+/* The lower inode, if its attributes are n's still. */
+static struct inode *lower_of(struct tmpfs_node *n)
+{
+	bool own;
+
+	if (!n->lower || !n->lower->ops->getxattr || !n->lower->ops->listxattr)
+		return NULL;
+	mutex_lock(&n->data);
+	own = n->own_xattrs;
+	mutex_unlock(&n->data);
+	return own ? NULL : n->lower;
+}
+
+static struct tmpfs_xattr *xattr_new(const char *name, size_t size)
+{
+	size_t len = strlen(name);
+	struct tmpfs_xattr *x = calloc(1, sizeof(*x) + len + 1 + size);
+
+	if (!x)
+		return NULL;
+	memcpy(x->name, name, len + 1);
+	x->value = x->name + len + 1;
+	x->size = size;
+	return x;
+}
+
+static void free_all(struct tmpfs_xattr *x)
+{
+	while (x) {
+		struct tmpfs_xattr *next = x->next;
+
+		free(x);
+		x = next;
+	}
+}
+
+/* One attribute of the lower inode in front of *list. One that has gone meanwhile is left out. */
+static int copy_one(struct inode *lower, const char *name, struct tmpfs_xattr **list)
+{
+	ssize_t size = lower->ops->getxattr(lower, name, NULL, 0);
+	struct tmpfs_xattr *x;
+
+	if (size < 0)
+		return size == -ENODATA ? 0 : (int)size;
+	x = xattr_new(name, (size_t)size);
+	if (!x)
+		return -ENOMEM;
+	size = size ? lower->ops->getxattr(lower, name, x->value, x->size) : 0;
+	if (size < 0) {
+		free(x);
+		return size == -ENODATA ? 0 : (int)size;
+	}
+	x->size = (size_t)size;
+	x->next = *list;
+	*list = x;
+	return 0;
+}
+
+static int copy_lower(struct inode *lower, struct tmpfs_xattr **list)
+{
+	char *names = malloc(XATTR_LIST_MAX);
+	ssize_t len;
+	int r;
+
+	if (!names)
+		return -ENOMEM;
+	len = lower->ops->listxattr(lower, names, XATTR_LIST_MAX);
+	r = len < 0 && len != -EOPNOTSUPP ? (int)len : 0;
+	for (ssize_t at = 0; !r && at < len; at += (ssize_t)strlen(names + at) + 1)
+		r = copy_one(lower, names + at, list);
+	free(names);
+	return r;
+}
+
+/* From now on n has its own. */
+static int copy_up(struct tmpfs_node *n)
+{
+	struct inode *lower = lower_of(n);
+	struct tmpfs_xattr *list = NULL;
+	int r;
+
+	if (!lower)
+		return 0;
+	r = copy_lower(lower, &list);
+	tmpfs_pin(n);
+	mutex_lock(&n->data);
+	if (!r && !n->own_xattrs) {
+		n->own_xattrs = true;
+		n->xattrs = list;
+		list = NULL;
+	}
+	mutex_unlock(&n->data);
+	free_all(list);
+	return r;
+}
+
+/* --- the calls --- */
+
 ssize_t tmpfs_getxattr(struct inode *i, const char *name, void *buf, size_t size)
 {
 	struct tmpfs_node *n = node_of(i);
 	struct tmpfs_xattr *x;
+	struct inode *lower = lower_of(n);
 	ssize_t r = -ENODATA;
 
+	if (lower) {
+		r = lower->ops->getxattr(lower, name, buf, size);
+		return r == -EOPNOTSUPP ? -ENODATA : r;
+	}
 	mutex_lock(&n->data);
 	x = find(n, name);
 	if (x) {
@@ -70,15 +177,14 @@ static int replace_locked(struct tmpfs_node *n, struct tmpfs_xattr *add, int fla
 int tmpfs_setxattr(struct inode *i, const char *name, const void *buf, size_t size, int flags)
 {
 	struct tmpfs_node *n = node_of(i);
-	size_t len = strlen(name);
-	struct tmpfs_xattr *x = calloc(1, sizeof(*x) + len + 1 + size);
-	int r;
+	struct tmpfs_xattr *x;
+	int r = copy_up(n);
 
+	if (r)
+		return r;
+	x = xattr_new(name, size);
 	if (!x)
 		return -ENOMEM;
-	memcpy(x->name, name, len + 1);
-	x->value = x->name + len + 1;
-	x->size = size;
 	memcpy(x->value, buf, size);
 	tmpfs_pin(n);
 	mutex_lock(&n->data);
@@ -92,9 +198,14 @@ int tmpfs_setxattr(struct inode *i, const char *name, const void *buf, size_t si
 ssize_t tmpfs_listxattr(struct inode *i, char *buf, size_t size)
 {
 	struct tmpfs_node *n = node_of(i);
+	struct inode *lower = lower_of(n);
 	size_t used = 0;
 	ssize_t r = 0;
 
+	if (lower) {
+		r = lower->ops->listxattr(lower, buf, size);
+		return r == -EOPNOTSUPP ? 0 : r;
+	}
 	mutex_lock(&n->data);
 	for (struct tmpfs_xattr *x = n->xattrs; x; x = x->next) {
 		size_t len = strlen(x->name) + 1;
@@ -115,7 +226,11 @@ int tmpfs_removexattr(struct inode *i, const char *name)
 {
 	struct tmpfs_node *n = node_of(i);
 	struct tmpfs_xattr **p, *x = NULL;
+	int r = copy_up(n);
 
+	if (r)
+		return r;
+	tmpfs_pin(n);
 	mutex_lock(&n->data);
 	for (p = &n->xattrs; *p; p = &(*p)->next) {
 		if (!strcmp((*p)->name, name)) {
@@ -132,10 +247,6 @@ int tmpfs_removexattr(struct inode *i, const char *name)
 
 void tmpfs_xattrs_free(struct tmpfs_node *n)
 {
-	while (n->xattrs) {
-		struct tmpfs_xattr *x = n->xattrs;
-
-		n->xattrs = x->next;
-		free(x);
-	}
+	free_all(n->xattrs);
+	n->xattrs = NULL;
 }
