@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 enum { PIPE_DEFAULT = 65536, PIPE_SMALL = 2 * 4096, PIPE_SOFT_LIMIT = 64 << 20, PIPE_MAX = 1 << 20 };
 
@@ -192,6 +193,18 @@ static ssize_t write_bytes(struct pipe *p, struct io *io)
 	return r;
 }
 
+/* A FIFO's times are those of its name's file. */
+static void touch_fifo(struct inode *i)
+{
+	struct attr now = { 0 };
+
+	if (anon_inode_name(i) || !i->ops->setattr)
+		return;
+	clock_gettime(CLOCK_REALTIME_COARSE, &now.mtime);
+	now.ctime = now.mtime;
+	(void)!i->ops->setattr(i, &now, ATTR_MTIME | ATTR_CTIME);
+}
+
 static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct pipe *p = f->private;
@@ -206,8 +219,10 @@ static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos, int flags)
 	else
 		r = f->flags & O_DIRECT ? write_packets(p, io) : write_bytes(p, io);
 	mutex_unlock(&p->lock);
-	if (r > 0)
+	if (r > 0) {
 		waitq_notify(&p->waitq, POLLIN | POLLRDNORM);
+		touch_fifo(f->inode);
+	}
 	return r;
 }
 

@@ -162,8 +162,25 @@ static void pipes(void)
 	close(a[0]), close(a[1]), close(b[1]);
 }
 
+static void fifos(void)
+{
+	struct timespec old[2] = { { 7, 0 }, { 7, 0 } };
+	struct stat st;
+	int fd;
+
+	T(mkfifo("fifo", 0644));
+	fd = open("fifo", O_RDWR);
+	T(futimens(fd, old));
+	T(write(fd, "x", 1));
+	T(fstat(fd, &st));
+	printf("written %s\n", st.st_mtime == 7 ? "long ago" : "now");
+	close(fd);
+	T(unlink("fifo"));
+}
+
 static void all(void)
 {
+	fifos();
 	names();
 	attributes();
 	nothing_to_do();
