@@ -59,9 +59,7 @@ static void tell_stat(struct player *p, const struct stat *st)
 	text_add(&p->out, " %o %u:%u", st->st_mode, st->st_uid, st->st_gid);
 	if (!S_ISDIR(st->st_mode))
 		text_add(&p->out, " links %lu size %ld", (unsigned long)st->st_nlink, (long)st->st_size);
-	/* Writing to a FIFO sets its time natively, and not in the sandbox: docs/compatibility.md. */
-	if (!S_ISFIFO(st->st_mode))
-		tell_time(p, &st->st_mtim);
+	tell_time(p, &st->st_mtim);
 }
 
 static void play_stat(struct player *p, struct rng *r)
