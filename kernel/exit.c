@@ -14,6 +14,7 @@
  * The end of pid 1 ends the sandbox, as it ends a pid namespace: every other task is killed, and when all are gone the hook
  * init_exited is called. Should one not go (the host has hung it in a call), the hook is called after five seconds all the
  * same: the end of the sentry kills what is left. */
+#include "kernel/sysv.h"
 #include "kernel/futex.h"
 #include "kernel/ptrace_internal.h"
 #include "kernel/task_internal.h"
@@ -145,6 +146,7 @@ static void last_task_locked(struct thread_group *tg) REQUIRES(tasks_lock)
 {
 	mutex_unlock(&tasks_lock);
 	timers_group_exit(tg);
+	sem_group_exited(tg);
 	kernel_hooks->group_exited(tg);
 	mutex_lock(&tasks_lock);
 }

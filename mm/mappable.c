@@ -160,6 +160,18 @@ bool mappings_empty(struct mappings *ms)
 	return empty;
 }
 
+size_t mappings_count(struct mappings *ms)
+{
+	struct mapping_mm *e, *tmp;
+	size_t n = 0;
+
+	mutex_lock(&ms->lock);
+	HASH_ITER (hh, ms->mms, e, tmp)
+		n += e->ranges.count;
+	mutex_unlock(&ms->lock);
+	return n;
+}
+
 bool mappings_writable(struct mappings *ms)
 {
 	bool writable;

@@ -66,6 +66,8 @@ void mappings_destroy(struct mappings *ms);
 int mappings_add(struct mappings *ms, struct mm *mm, struct range r, uint64_t off, bool writable) MUST_CHECK;
 void mappings_remove(struct mappings *ms, struct mm *mm, struct range r, uint64_t off, bool writable);
 bool mappings_empty(struct mappings *ms);
+/* Runs of addresses that map a run of the mappable, in all mms. */
+size_t mappings_count(struct mappings *ms);
 bool mappings_writable(struct mappings *ms);
 
 enum invalidate_private { INVALIDATE_SHARED, INVALIDATE_ALL };

@@ -50,6 +50,8 @@ struct mmap_args {
 };
 /* *addr receives where the mapping lies. */
 int mm_mmap(struct mm *mm, const struct mmap_args *a, uint64_t *addr) MUST_CHECK;
+/* shmdt(2): unmaps what maps an object of `ops` and began at addr. -EINVAL if there is nothing. */
+int mm_detach(struct mm *mm, uint64_t addr, const struct mappable_ops *ops) MUST_CHECK;
 int mm_munmap(struct mm *mm, uint64_t addr, uint64_t len) MUST_CHECK;
 int mm_mprotect(struct mm *mm, uint64_t addr, uint64_t len, int prot, bool grows_down) MUST_CHECK;
 int mm_mremap(struct mm *mm, uint64_t old, uint64_t old_len, uint64_t new_len, int flags, uint64_t new_addr,
