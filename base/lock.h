@@ -12,6 +12,7 @@
  *     active lock (mm)              pmas, internal mappings, RSS
  *       memory file lock (mm)       allocator and reference sets
  *       address space lock (platform)
+ *     sysv lock (kernel)            System V objects; under it, who maps a segment
  *   wait queue locks (base)         leaves: nothing is taken under them but a sleeper's wake
  *
  * Guest memory may be touched (copy in, copy out) only with nothing above the mapping lock held other than an

@@ -2,7 +2,7 @@
 /* System V objects: shared memory, semaphore sets, message queues. See sysvipc(7).
  *
  * One namespace a sandbox: keys and ids are its own. What every kind shares (ids, keys, permissions, removal) is in sysv.c, the
- * kinds in sysv_shm.c, sysv_sem.c and sysv_msg.c; system calls decode in syscalls/sysv*.c.
+ * kinds in sysv_shm.c, sysv_sem.c and sysv_msg.c (sysv_msg.h); system calls decode in syscalls/sysv*.c.
  *
  * Locks. sysv_lock protects everything about the objects. It lies below the mapping lock (a vma that goes may remove a
  * segment), and is never held over guest memory or a sleep. Objects are counted: the table has one reference until removal.
@@ -73,6 +73,8 @@ int shm_stat(struct task *t, int id, int cmd, struct shmid_ds *out) MUST_CHECK;
 int shm_set(struct task *t, int id, const struct shmid_ds *from) MUST_CHECK;
 int shm_remove(struct task *t, int id) MUST_CHECK;
 int shm_lock(struct task *t, int id, bool lock) MUST_CHECK;
+/* Bytes of the segment in that slot that the host holds. */
+uint64_t shm_resident(int index);
 /* SHM_INFO: the highest slot. */
 int shm_usage(struct shm_info *out);
 

@@ -230,7 +230,8 @@ int shm_attach(struct task *t, int id, uint64_t addr, int flags, uint64_t *out)
 	}
 	m.len = s->size;
 	m.mappable = &s->mappable;
-	err = mm_mmap(t->mm, &m, out);
+	/* A range that wraps around is a mistake, one that is too high is no room. */
+	err = m.addr + m.len < m.addr ? -EINVAL : mm_mmap(t->mm, &m, out);
 	mutex_lock(&sysv_lock);
 	s->attaching--;
 	gone = last_detached_locked(s);
@@ -339,6 +340,20 @@ int shm_lock(struct task *t, int id, bool lock)
 	mutex_unlock(&sysv_lock);
 	sysv_put(o);
 	return err;
+}
+
+uint64_t shm_resident(int index)
+{
+	struct sysv_object *o;
+	uint64_t bytes = 0;
+
+	mutex_lock(&sysv_lock);
+	o = sysv_slot_locked(SYSV_SHM, index);
+	mutex_unlock(&sysv_lock);
+	if (o)
+		bytes = shmem_resident(shm_from(o)->bytes);
+	sysv_put(o);
+	return bytes;
 }
 
 int shm_usage(struct shm_info *out)

@@ -478,6 +478,25 @@ void memfile_commit(struct memfile *mf, struct range r)
 	}
 }
 
+uint64_t memfile_resident_in(struct memfile *mf, struct range r)
+{
+	int fd = mf->file.host.fd;
+	uint64_t bytes = 0;
+
+	while (!range_empty(r)) {
+		off_t data = lseek(fd, (off_t)r.start, SEEK_DATA), hole;
+
+		if (data < 0 || (uint64_t)data >= r.end)
+			break;
+		hole = lseek(fd, data, SEEK_HOLE);
+		if (hole < 0)
+			break;
+		r.start = MIN((uint64_t)hole, r.end);
+		bytes += r.start - (uint64_t)data;
+	}
+	return bytes;
+}
+
 int memfile_decommit(struct memfile *mf, struct range r)
 {
 	return punch(mf, r);

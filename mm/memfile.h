@@ -37,6 +37,8 @@ void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t *len);
 ssize_t memfile_write(struct memfile *mf, struct io *io, size_t max, uint64_t off) MUST_CHECK;
 /* Enters the pages of r in the page cache now, in one host call; best effort. */
 void memfile_commit(struct memfile *mf, struct range r);
+/* How many bytes of r are in the page cache. */
+uint64_t memfile_resident_in(struct memfile *mf, struct range r);
 /* Frees the pages of r but keeps the allocation: they read as zero. */
 int memfile_decommit(struct memfile *mf, struct range r) MUST_CHECK;
 /* Bytes allocated, and bytes that the host actually holds. */

@@ -201,3 +201,16 @@ uint64_t shmem_size(const struct mappable *m)
 {
 	return CONTAINER_OF(m, const struct shmem, mappable)->size;
 }
+
+uint64_t shmem_resident(struct mappable *m)
+{
+	struct shmem *s = shmem_of(m);
+	uint64_t bytes = 0;
+	struct seg g;
+
+	mutex_lock(&s->lock);
+	for (g = segset_first(&s->data); seg_ok(g); g = seg_next(g))
+		bytes += memfile_resident_in(s->memfile, file_range(g));
+	mutex_unlock(&s->lock);
+	return bytes;
+}

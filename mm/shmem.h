@@ -8,6 +8,8 @@
 
 /* `size` bytes of zeroes, filled as they are touched; one reference. name is what /proc/PID/maps shows. */
 int shmem_new(struct memfile *mf, uint64_t size, const char *name, struct mappable **out) MUST_CHECK;
+/* Bytes that the host holds for it. */
+uint64_t shmem_resident(struct mappable *m);
 uint64_t shmem_size(const struct mappable *m);
 
 #endif

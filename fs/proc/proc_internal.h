@@ -16,6 +16,11 @@ void proc_stat(struct text *out);
 void proc_uptime(struct text *out);
 void proc_version(struct text *out);
 
+/* sysvipc.c */
+void proc_sysvipc_msg(struct text *out);
+void proc_sysvipc_sem(struct text *out);
+void proc_sysvipc_shm(struct text *out);
+
 struct proc_sysctl {
 	const char *path; /* below /proc/sys */
 	void (*text)(struct text *out); /* NULL: `value` */

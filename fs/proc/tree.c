@@ -217,12 +217,13 @@ static const struct pseudo_ops thread_self_ops = { .readlink = thread_self_readl
 /* --- static files --- */
 
 static const struct {
-	const char *name;
+	const char *path;
 	void (*text)(struct text *out);
 } system_files[] = {
 	{ "cmdline", proc_cmdline_text }, { "cpuinfo", proc_cpuinfo }, { "filesystems", proc_filesystems },
 	{ "loadavg", proc_loadavg },	  { "meminfo", proc_meminfo }, { "stat", proc_stat },
-	{ "uptime", proc_uptime },	  { "version", proc_version },
+	{ "uptime", proc_uptime },	  { "version", proc_version }, { "sysvipc/msg", proc_sysvipc_msg },
+	{ "sysvipc/sem", proc_sysvipc_sem }, { "sysvipc/shm", proc_sysvipc_shm },
 };
 
 static int system_show(struct pseudo_node *n, struct text *out)
@@ -246,11 +247,10 @@ static int sysctl_show(struct pseudo_node *n, struct text *out)
 
 static const struct pseudo_ops sysctl_ops = { .show = sysctl_show };
 
-/* The table is sorted, so a directory's files are adjacent and the last directory made is the one to look for. */
-static int add_sysctl(struct pseudo_node *sys, const struct proc_sysctl *s)
+/* Adds a file at `path` below dir, with the directories on the way to it. NULL: no memory. */
+static struct pseudo_node *add_file(struct pseudo_node *dir, const char *path, const struct pseudo_ops *ops, void *data)
 {
-	struct pseudo_node *dir = sys;
-	const char *p = s->path, *slash;
+	const char *p = path, *slash;
 
 	for (; (slash = strchr(p, '/')); p = slash + 1) {
 		char name[64];
@@ -261,19 +261,18 @@ static int add_sysctl(struct pseudo_node *sys, const struct proc_sysctl *s)
 		if (!next)
 			next = pseudo_dir(dir, name, 0555, NULL, NULL);
 		if (!next)
-			return -ENOMEM;
+			return NULL;
 		dir = next;
 	}
-	return pseudo_file(dir, p, 0444, &sysctl_ops, (void *)s) ? 0 : -ENOMEM;
+	return pseudo_file(dir, p, 0444, ops, data);
 }
 
 static int build(struct pseudo_node *root)
 {
 	struct pseudo_node *sys;
-	int err = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(system_files); i++) {
-		struct pseudo_node *n = pseudo_file(root, system_files[i].name, 0444, &system_ops, NULL);
+		struct pseudo_node *n = add_file(root, system_files[i].path, &system_ops, NULL);
 
 		if (!n)
 			return -ENOMEM;
@@ -286,9 +285,10 @@ static int build(struct pseudo_node *root)
 	sys = pseudo_dir(root, "sys", 0555, NULL, NULL);
 	if (!sys)
 		return -ENOMEM;
-	for (size_t i = 0; !err && i < proc_sysctl_count; i++)
-		err = add_sysctl(sys, &proc_sysctls[i]);
-	return err;
+	for (size_t i = 0; i < proc_sysctl_count; i++)
+		if (!add_file(sys, proc_sysctls[i].path, &sysctl_ops, (void *)&proc_sysctls[i]))
+			return -ENOMEM;
+	return 0;
 }
 
 int procfs_new(struct filesystem **out)

@@ -138,7 +138,9 @@ static inline void show_maps(const char *what, const void *p, long n)
 		a = a < base ? base : a;
 		b = b > base + n * PG ? base + n * PG : b;
 		printf(" %lu-%lu %s%s%s", (a - base) / PG, (b - base) / PG, perms, line[name] ? " " : "",
-		       line[name] == '/' ? strrchr(line, '/') : line + name);
+		       line[name] != '/'		    ? line + name :
+		       !strncmp(line + name, "/SYSV", 5) ? "/SYSV" /* the key follows */ :
+							      strrchr(line, '/'));
 	}
 	printf("\n");
 	if (f)

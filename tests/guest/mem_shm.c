@@ -125,16 +125,17 @@ static void sharing(void)
 {
 	int id = shmget(key, PG, IPC_CREAT | 0600), st, id2;
 	char *p = AT(id, NULL, 0);
-	int go[2];
+	int go[2], ready[2];
+	char c;
 
 	p[0] = 1;
 	fflush(stdout);
 	pipe(go);
+	pipe(ready);
 	if (!fork()) {
-		char c;
-
 		stat_of("in a child", id);
 		p[0]++;
+		write(ready[1], "r", 1);
 		/* What was removed can still be used, and attached by its id. */
 		read(go[0], &c, 1);
 		stat_of("removed by the parent", id);
@@ -143,6 +144,7 @@ static void sharing(void)
 		q[1] = 5;
 		exit(0);
 	}
+	read(ready[0], &c, 1);
 	T(shmctl(id, IPC_RMID, NULL));
 	T(shmget(key, PG, 0600));
 	id2 = shmget(key, PG, IPC_CREAT | 0600);
@@ -193,7 +195,8 @@ static void lists(void)
 
 	for (int i = 0; i < 3; i++)
 		ids[i] = shmget(IPC_PRIVATE, (i + 1) * PG, 0600);
-	printf("limits: %d %lu %lu\n", shmctl(0, IPC_INFO, (void *)&lim) >= 2, lim.shmmin, lim.shmmni);
+	printf("limits: %d", shmctl(0, IPC_INFO, (void *)&lim) >= 2);
+	printf(" %lu %lu\n", lim.shmmin, lim.shmmni);
 	top = shmctl(0, SHM_INFO, (void *)&info);
 	printf("info: %d %d %d\n", top >= 2, info.used_ids >= 3, info.shm_tot >= 6);
 	for (int i = 0; i <= top; i++) {
