@@ -130,10 +130,12 @@ void elf_fini(struct elf *e)
 
 /* --- placing --- */
 
-uint64_t elf_random(uint64_t span)
+uint64_t elf_random(const struct mm *mm, uint64_t span)
 {
 	uint64_t r = 0;
 
+	if (mm_layout_fixed(mm))
+		return 0;
 	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
 		r = 0; /* a predictable layout is better than none */
 	return r & (span - 1) & PAGE_MASK;
@@ -141,7 +143,8 @@ uint64_t elf_random(uint64_t span)
 
 uint64_t elf_program_base(void)
 {
-	return page_down(platform_max_addr() / 3 * 2);
+	/* Of what the host gives a process: so that a debugger's user meets the addresses of outside. */
+	return page_down(0x7ffffffff000 / 3 * 2);
 }
 
 /* A free range for the image as mmap would choose it, given back at once: nobody else maps in this mm. */
@@ -168,7 +171,7 @@ static int choose_bias(struct mm *mm, const struct elf *e, enum elf_place place,
 	if (e->eh.e_type == ET_EXEC)
 		return 0;
 	if (place == ELF_PLACE_PROGRAM) {
-		start = elf_program_base() + elf_random(PROGRAM_SPREAD);
+		start = elf_program_base() + elf_random(mm, PROGRAM_SPREAD);
 		start -= (start - e->low) & (e->align - 1);
 		if (e->high - e->low < platform_max_addr() - start) {
 			*bias = start - e->low;

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 
 /* As the kernel's limit on rewriting a program by its first line. */
 enum { SCRIPT_DEPTH = 4 };
@@ -165,7 +166,7 @@ static void note_program(struct mm *mm, struct loading *l, const struct elf *e, 
 	/* A static PIE lies among mappings that are yet to come; its heap needs room. */
 	if (e->eh.e_type == ET_DYN && !e->interp)
 		brk = elf_program_base();
-	x->start_brk = brk + elf_random(BRK_SPREAD);
+	x->start_brk = brk + elf_random(mm, BRK_SPREAD);
 	mm_set_brk_start(mm, x->start_brk);
 	file_get(l->exe);
 	x->exe = l->exe;
@@ -216,6 +217,8 @@ static int load_image(struct loading *l, struct loaded *out)
 		return err;
 	err = mm_new(mf, &mm);
 	if (!err) {
+		if (l->r->task && (l->r->task->personality & ADDR_NO_RANDOMIZE))
+			mm_fix_layout(mm);
 		err = build(l, &e, mm, out);
 		if (err)
 			mm_user_put(mm);

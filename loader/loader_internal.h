@@ -48,8 +48,8 @@ void elf_fini(struct elf *e);
 enum elf_place { ELF_PLACE_FREE /* where mmap would */, ELF_PLACE_PROGRAM /* where Linux puts a PIE that has an interpreter */ };
 /* Maps e into an mm that nothing runs in. */
 int elf_map(struct mm *mm, const struct elf *e, enum elf_place place, struct elf_image *out) MUST_CHECK;
-/* A random, page-aligned distance below `span` (a power of two); 0 if the host has no randomness to give. */
-uint64_t elf_random(uint64_t span);
+/* A random, page-aligned distance below `span` (a power of two); 0 if the host has no randomness to give, or mm's layout is fixed. */
+uint64_t elf_random(const struct mm *mm, uint64_t span);
 /* Where Linux would put a PIE without randomisation: two thirds up. */
 uint64_t elf_program_base(void);
 

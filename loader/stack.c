@@ -153,7 +153,7 @@ int stack_build(struct mm *mm, const struct stack_args *a, uint64_t *sp)
 	m.size = vectors + strings + RANDOM_BYTES + sizeof(PLATFORM_NAME) + sizeof(uint64_t);
 	m.size = (m.size + 15) & ~15ULL;
 	m.at = m.size;
-	m.top = platform_max_addr() - PAGE_SIZE - elf_random(STACK_SPREAD);
+	m.top = platform_max_addr() - PAGE_SIZE - elf_random(mm, STACK_SPREAD);
 	m.buf = calloc(1, m.size);
 	if (!m.buf)
 		return -ENOMEM;

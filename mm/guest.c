@@ -121,7 +121,10 @@ ssize_t guest_zero_some(struct mm *mm, uint64_t addr, size_t size)
 
 ssize_t guest_peek(struct mm *mm, void *dst, uint64_t addr, size_t size)
 {
-	return some(copy_guest(mm, addr, dst, size, COPY_IN, GET_IGNORE_PERMS), size);
+	size_t done = copy_guest(mm, addr, dst, size, COPY_IN, GET_IGNORE_PERMS);
+
+	/* The vDSO lies above what the mm knows of. */
+	return some(done ? done : platform_vdso_read(dst, addr, size), size);
 }
 
 ssize_t guest_poke(struct mm *mm, uint64_t addr, const void *src, size_t size)

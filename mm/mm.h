@@ -20,6 +20,9 @@ struct mm_limits {
 };
 
 int mm_new(struct memfile *mf, struct mm **out) MUST_CHECK;
+/* Nothing is placed at random in it (ADDR_NO_RANDOMIZE). Before anything is mapped. */
+void mm_fix_layout(struct mm *mm);
+bool mm_layout_fixed(const struct mm *mm);
 /* A copy for fork(2): every vma, private pmas copy-on-write on both sides. The parent's stub is write-protected. */
 int mm_fork(struct mm *parent, struct mm **out) MUST_CHECK;
 void mm_get(struct mm *mm);

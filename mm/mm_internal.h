@@ -81,6 +81,7 @@ struct mm {
 	struct mutex mapping;
 	struct segset vmas;
 	uint64_t mmap_base; /* immutable: placement goes down from here */
+	bool layout_fixed; /* immutable: by nothing random */
 	uint64_t brk_start, brk_end;
 	uint64_t vm_bytes, vm_peak, data_bytes, stack_bytes, exec_bytes, locked_bytes;
 	int lock_future; /* MCL_FUTURE | MCL_ONFAULT, or 0 */

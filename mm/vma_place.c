@@ -3,7 +3,8 @@
  *
  * A hint is taken if the range there is free and keeps the guard gap to a stack above it. Otherwise the highest free range
  * below mmap_base that is large enough; if there is none, the lowest one above it. MAP_32BIT: the lowest range in the
- * second gigabyte. mmap_base is random, so that a layout cannot be predicted from outside.
+ * second gigabyte. mmap_base is random, so that a layout cannot be predicted from outside, unless
+ * personality(2) asked for that.
  */
 #include "mm/mm_internal.h"
 
@@ -38,6 +39,22 @@ bool range_cut(uint64_t addr, uint64_t len, struct range *out)
 	return end <= max;
 }
 
+static uint64_t base_below(uint64_t pages)
+{
+	return align_down(platform_max_addr() - STACK_ROOM - pages * PAGE_SIZE, MM_UNIT);
+}
+
+void mm_fix_layout(struct mm *mm)
+{
+	mm->layout_fixed = true;
+	mm->mmap_base = base_below(0);
+}
+
+bool mm_layout_fixed(const struct mm *mm)
+{
+	return mm->layout_fixed;
+}
+
 uint64_t mm_random_base(void)
 {
 	uint64_t pages = 0;
@@ -45,8 +62,7 @@ uint64_t mm_random_base(void)
 	/* Without randomness the layout is merely predictable. */
 	if (getrandom(&pages, sizeof(pages), GRND_NONBLOCK) != sizeof(pages))
 		pages = 0;
-	pages &= (1ULL << 28) - 1;
-	return align_down(platform_max_addr() - STACK_ROOM - pages * PAGE_SIZE, MM_UNIT);
+	return base_below(pages & ((1ULL << 28) - 1));
 }
 
 /* The part of gap p in which a mapping may lie: stacks above keep their guard gap. */

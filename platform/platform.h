@@ -61,6 +61,8 @@ uint64_t platform_min_addr(void);
 uint64_t platform_max_addr(void);
 /* Where the host's vDSO is mapped in every address space (AT_SYSINFO_EHDR), 0 if the host has none. */
 uint64_t platform_vdso(void);
+/* Copies out of it, for who reads a guest's memory from outside: how many of `size` bytes at the guest's addr lie in it. */
+size_t platform_vdso_read(void *dst, uint64_t addr, size_t size);
 /* Every guest thread that runs passes a full memory barrier before this returns. */
 int platform_barrier(void) MUST_CHECK;
 

@@ -61,6 +61,12 @@ uint64_t platform_max_addr(void)
 	return 0x7ffff0000000;
 }
 
+size_t platform_vdso_read(void *dst, uint64_t addr, size_t size)
+{
+	(void)dst, (void)addr, (void)size;
+	return 0;
+}
+
 void platform_file_init(struct platform_file *f, int fd)
 {
 	f->fd = fd;
