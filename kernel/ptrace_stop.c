@@ -264,6 +264,9 @@ void trace_event(struct task *t, int event, uint64_t message)
 {
 	(void)!notify(t, STOP_EVENT, SIGTRAP | event << 8, message);
 	t->trace_exit_due = t->trace_mode != TRACE_CONT && !mode_emulates(t->trace_mode);
+	/* The call may have begun unobserved. */
+	if (t->trace_exit_due)
+		atomic_store(&t->work, true);
 }
 
 void trace_exec(struct task *t, pid_t old_tid)

@@ -29,7 +29,7 @@ static void at_fork(void)
 	pid_t pid = traced_child(forks), child;
 	siginfo_t info;
 
-	request(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE);
+	request(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACESYSGOOD);
 	request(PTRACE_CONT, pid, 0, 0);
 	expect(pid, "parent");
 	request(PTRACE_GETSIGINFO, pid, 0, (unsigned long)&info);
@@ -38,6 +38,9 @@ static void at_fork(void)
 	expect(child, "child");
 	request(PTRACE_GETSIGINFO, child, 0, (unsigned long)&info);
 	printf("code %x\n", info.si_code);
+	/* The end of a call whose beginning was not stopped at. */
+	request(PTRACE_SYSCALL, pid, 0, 0);
+	expect(pid, "fork ends");
 	request(PTRACE_CONT, pid, 0, 0);
 	request(PTRACE_CONT, child, 0, 0);
 	expect(child, "child ends");
