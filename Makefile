@@ -9,7 +9,7 @@ PACKAGES = build-essential cmake ninja-build pkg-config libseccomp-dev libjansso
 TEST_PACKAGES = git gdb strace
 LINT_PACKAGES = clang clang-tidy clang-format
 
-.PHONY: all deps test-deps build run test unit guests cli bench install format check-style clean
+.PHONY: all deps test-deps build run test unit guests cli attack bench install format check-style clean
 
 all: build
 
@@ -33,7 +33,7 @@ test: test-deps
 	@$(MAKE) --no-print-directory build PRESET=debug
 	@tests/run-all build/debug
 
-unit guests cli: build
+unit guests cli attack: build
 	@tests/run-$@ $(BUILD)
 
 bench: build

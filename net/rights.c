@@ -4,7 +4,7 @@
  * Theory of operation. A set of rights owns references on its files from sendmsg() on. While it lies in a queue it is in flight, and
  * every socket among its files counts how often it is. A socket whose file has no references but those of queues can be reached
  * only by receiving it. If all those queues belong to such sockets it may be that nobody can: two sockets that were sent through each
- * other and closed, for example. rights_collect() finds them when a socket is closed.
+ * other and closed, for example. rights_collect() finds them when a socket is released, and when the limit is reached.
  *
  * The collector. Candidates are the sockets in flight whose file has as many references as they are in flight, counted under
  * flight_lock. Their queues, and only theirs, are read: references that lie in candidates' queues are internal. A candidate with more
@@ -57,6 +57,9 @@ int rights_new(struct task *t, const int *fds, int count, struct rights **out)
 
 	if (count < 0 || count > RIGHTS_MAX)
 		return -EINVAL;
+	/* The last close of sockets that hold each other releases none, so nothing has collected them yet. */
+	if (too_many(t))
+		rights_collect();
 	if (too_many(t))
 		return -ETOOMANYREFS;
 	r = rights_alloc(count);
