@@ -23,3 +23,7 @@ if(SBX_SANITIZE)
 	target_compile_options(sbx_flags INTERFACE -fsanitize=${SBX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
 	target_link_options(sbx_flags INTERFACE -fsanitize=${SBX_SANITIZE})
 endif()
+if(SBX_FUZZ) # coverage for libFuzzer, whose main() only the targets in tests/fuzz link
+	target_compile_options(sbx_flags INTERFACE -fsanitize=fuzzer-no-link)
+	target_link_options(sbx_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()

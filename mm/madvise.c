@@ -75,9 +75,9 @@ static int refused(const struct vma *v, int advice)
 	case MADV_FREE:
 		return v->lock != VMA_UNLOCKED || !anon ? -EINVAL : 0;
 	case MADV_WIPEONFORK:
-		return anon ? 0 : -EINVAL;
+		return vma_of_file(v) ? -EINVAL : 0;
 	case MADV_REMOVE:
-		if (v->lock != VMA_UNLOCKED || !v->mappable)
+		if (v->lock != VMA_UNLOCKED || !vma_of_file(v))
 			return -EINVAL;
 		return v->shared && (v->max_prot & PROT_WRITE) ? 0 : -EACCES;
 	default:
@@ -169,18 +169,26 @@ static int advise_remove(struct mm *mm, struct range r)
 	return err ? err : hole;
 }
 
+/* vma by vma, so what lies before a hole or a refusal is made. */
 static int advise_populate(struct mm *mm, struct range r, int access)
 {
-	struct seg g;
-	int err;
+	uint64_t at = r.start;
+	int err = 0;
 
 	mm_lock(mm);
-	err = vma_covers_locked(mm, r) ? 0 : -ENOMEM;
-	for (g = segset_lower_bound(&mm->vmas, r.start); !err && seg_ok(g) && seg_start(g) < r.end; g = seg_next(g))
-		if (access & ~prot_normal(vma_of(g)->prot))
+	while (at < r.end && !err) {
+		struct seg g = segset_find(&mm->vmas, at);
+
+		if (!seg_ok(g))
+			err = -ENOMEM;
+		else if (!(vma_of(g)->prot & access))
 			err = -EINVAL;
-	if (!err)
-		err = mm_populate_locked(mm, r, access);
+		if (err)
+			break;
+		r.start = at;
+		at = MIN(seg_end(g), r.end);
+		err = mm_populate_locked(mm, range_make(r.start, at), access);
+	}
 	mm_unlock(mm);
 	return err == -ENXIO ? -EFAULT : err;
 }
@@ -205,7 +213,7 @@ static int advise_range(struct mm *mm, struct range r, int advice)
 	case MADV_POPULATE_READ:
 		return advise_populate(mm, r, PROT_READ);
 	case MADV_POPULATE_WRITE:
-		return advise_populate(mm, r, PROT_READ | PROT_WRITE);
+		return advise_populate(mm, r, PROT_WRITE);
 	default:
 		return advise(mm, r, advice);
 	}

@@ -48,9 +48,11 @@ struct mmap_args {
 	int flags; /* MAP_* as mmap(2) takes them */
 	struct mappable *mappable; /* NULL for anonymous; the mm takes its own reference */
 	uint64_t off; /* page-aligned */
-	const char *name; /* "[stack]", "[heap]" or NULL; copied */
+	const char *name; /* "[stack]", "[heap]", a path of a file that gives anonymous memory, or NULL; copied */
 	bool grows_down; /* the stack */
 };
+/* What Linux refuses before it looks at the file: sizes, fixed addresses, the type. mm_mmap() checks again. */
+int mm_mmap_check(struct mm *mm, const struct mmap_args *a) MUST_CHECK;
 /* *addr receives where the mapping lies. */
 int mm_mmap(struct mm *mm, const struct mmap_args *a, uint64_t *addr) MUST_CHECK;
 /* shmdt(2): unmaps what maps an object of `ops` and began at addr. -EINVAL if there is nothing. */

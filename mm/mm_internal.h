@@ -153,11 +153,15 @@ void vma_account_locked(struct mm *mm, const struct vma *v, int64_t bytes);
 int mm_unmap_locked(struct mm *mm, struct range r) MUST_CHECK;
 /* May `more` segments be added? -ENOMEM at the map count limit or without memory; reserves them. */
 int vma_reserve_locked(struct mm *mm, size_t more) MUST_CHECK;
+/* The end of what the set covers of r without a hole, from r.start on. */
+uint64_t vma_covered_to_locked(struct mm *mm, struct range r);
 /* Does the set cover all of r? */
 bool vma_covers_locked(struct mm *mm, struct range r);
 /* The vma at addr; grows a stack down to it where that is allowed. The end if there is none. */
 struct seg vma_find_or_grow_locked(struct mm *mm, uint64_t addr);
 bool vma_is_data(const struct vma *v);
+/* Does v map a file in the guest's eyes? A private mapping of /dev/zero does, though its memory is anonymous: it is named so. */
+bool vma_of_file(const struct vma *v);
 
 /* Changes every vma of r, which the set covers, through fn; cuts and merges. -ENOMEM leaves all as it was. */
 int vma_modify_locked(struct mm *mm, struct range r, void (*fn)(struct vma *v, int arg), int arg) MUST_CHECK;

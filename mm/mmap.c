@@ -8,9 +8,10 @@
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
 #endif
+/* What MAP_SHARED_VALIDATE accepts: flags that are older than itself. */
 #define KNOWN_FLAGS                                                                                                    \
 	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED |   \
-	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_SYNC | MAP_FIXED_NOREPLACE)
+	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB)
 
 int vma_populate_access(const struct vma *v)
 {
@@ -41,19 +42,23 @@ int mm_populate_locked(struct mm *mm, struct range r, int access)
 	return err ? err : e;
 }
 
-static int check_flags(const struct mmap_args *a)
+/* What Linux refuses before it looks at the file. */
+static int check_type(const struct mmap_args *a)
 {
 	int type = a->flags & MAP_TYPE;
 
 	if (type != MAP_PRIVATE && type != MAP_SHARED && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
+	if (type == MAP_SHARED_VALIDATE && (a->flags & MAP_ANONYMOUS))
+		return -EINVAL;
 	if (type == MAP_SHARED_VALIDATE && (a->flags & ~KNOWN_FLAGS))
 		return -EOPNOTSUPP;
-	if (type == MAP_SHARED_VALIDATE && (a->flags & MAP_SYNC))
-		return -EOPNOTSUPP;
-	if (type != MAP_PRIVATE && (a->flags & MAP_GROWSDOWN))
-		return -EINVAL;
-	if (type == MAP_SHARED_VALIDATE && !a->mappable)
+	return 0;
+}
+
+static int check_flags(const struct mmap_args *a)
+{
+	if (((a->flags & MAP_TYPE) != MAP_PRIVATE || !(a->flags & MAP_ANONYMOUS)) && (a->flags & MAP_GROWSDOWN))
 		return -EINVAL;
 	if ((a->flags & MAP_HUGETLB) && (a->flags & MAP_ANONYMOUS))
 		return -ENOMEM; /* as a host without reserved huge pages answers */
@@ -78,14 +83,13 @@ static void describe_vma(struct mm *mm, const struct mmap_args *a, struct vma *v
 		v->lock = lock & MCL_ONFAULT ? VMA_LOCKED_ON_FAULT : VMA_LOCKED;
 }
 
-static int choose_range(struct mm *mm, const struct mmap_args *a, uint64_t len, struct range *r)
+static bool is_fixed(const struct mmap_args *a)
 {
-	if (!(a->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))) {
-		uint64_t at = vma_place_locked(mm, page_down(a->addr), len, a->flags);
+	return a->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+}
 
-		*r = range_make(at, at + len);
-		return at ? 0 : -ENOMEM;
-	}
+static int fixed_range(struct mm *mm, const struct mmap_args *a, uint64_t len, struct range *r)
+{
 	if (a->addr & ~PAGE_MASK)
 		return -EINVAL;
 	if (!range_from(a->addr, len, r))
@@ -95,6 +99,17 @@ static int choose_range(struct mm *mm, const struct mmap_args *a, uint64_t len, 
 	if ((a->flags & MAP_FIXED_NOREPLACE) && vma_span_locked(mm, *r))
 		return -EEXIST;
 	return 0;
+}
+
+static int choose_range(struct mm *mm, const struct mmap_args *a, uint64_t len, struct range *r)
+{
+	uint64_t at;
+
+	if (is_fixed(a))
+		return fixed_range(mm, a, len, r);
+	at = vma_place_locked(mm, page_down(a->addr), len, a->flags);
+	*r = range_make(at, at + len);
+	return at ? 0 : -ENOMEM;
 }
 
 static int check_limits(struct mm *mm, const struct vma *v, struct range r)
@@ -145,25 +160,43 @@ static int map_locked(struct mm *mm, const struct mmap_args *a, uint64_t len, ui
 	return 0; /* a failure to populate is none: mmap(2) */
 }
 
-int mm_mmap(struct mm *mm, const struct mmap_args *a, uint64_t *addr)
+int mm_mmap_check(struct mm *mm, const struct mmap_args *a)
 {
-	struct mmap_args args = *a;
+	struct range r;
 	uint64_t len;
-	int err = check_flags(a);
+	int err = 0;
 
-	if (err)
-		return err;
 	if (!a->len || (a->off & ~PAGE_MASK))
 		return -EINVAL;
 	if (!page_up(a->len, &len) || !len || len > platform_max_addr())
 		return -ENOMEM;
-	if (a->mappable && a->off + len < a->off)
+	if (a->off + len < a->off)
 		return -EOVERFLOW;
+	if (is_fixed(a)) {
+		mutex_lock(&mm->mapping);
+		err = fixed_range(mm, a, len, &r);
+		mutex_unlock(&mm->mapping);
+	}
+	return err ? err : check_type(a);
+}
+
+int mm_mmap(struct mm *mm, const struct mmap_args *a, uint64_t *addr)
+{
+	struct mmap_args args = *a;
+	uint64_t len = align_up(a->len, PAGE_SIZE);
+	int err = mm_mmap_check(mm, a);
+
+	if (!err)
+		err = check_flags(a);
+	if (err)
+		return err;
 	if (a->prot & PROT_ALL & ~a->max_prot)
 		return -EACCES;
 	if (!a->mappable && (a->flags & MAP_TYPE) != MAP_PRIVATE) {
 		err = shmem_new(mm->memfile, len, "/dev/zero (deleted)", &args.mappable);
-		args.off = 0;
+		/* An offset into /dev/zero counts, as in Linux: what lies that far behind the new object's end is not there. */
+		if (a->flags & MAP_ANONYMOUS)
+			args.off = 0;
 		if (err)
 			return err;
 	}

@@ -136,6 +136,19 @@ static int place_copy(struct mm *mm, struct seg g, const struct remap *a, struct
 	return err;
 }
 
+/* MREMAP_DONTUNMAP: the lock goes with the pages; as in Linux the whole vma that they leave loses it. */
+static void unlock_source(struct mm *mm, uint64_t addr)
+{
+	struct seg g = segset_find(&mm->vmas, addr);
+	int64_t len = (int64_t)range_len(seg_range(g));
+	struct vma *v = vma_of(g);
+
+	vma_account_locked(mm, v, -len);
+	v->lock = VMA_UNLOCKED;
+	vma_account_locked(mm, v, len);
+	segset_merge_range(&mm->vmas, seg_range(g));
+}
+
 static int move_vma(struct mm *mm, struct seg g, const struct remap *a, uint64_t *out)
 {
 	struct range from = { a->old, a->old + a->old_len }, to, moved;
@@ -160,6 +173,8 @@ static int move_vma(struct mm *mm, struct seg g, const struct remap *a, uint64_t
 		return err;
 	}
 	*out = to.start;
+	if (a->flags & MREMAP_DONTUNMAP)
+		unlock_source(mm, from.start);
 	if (locked && access && mm_populate_locked(mm, to, access))
 		log_debug("mremap: locked pages are left to faults");
 	return 0;
@@ -189,12 +204,9 @@ static int grow_in_place(struct mm *mm, struct seg g, const struct remap *a)
 
 	if (seg_end(g) != end || more.end > platform_max_addr() || more.end < more.start)
 		return -ENOMEM;
-	if (seg_ok(next)) {
-		uint64_t keep = vma_of(next)->grows_down ? MM_GUARD_GAP : 0;
-
-		if (seg_start(next) < more.end || seg_start(next) - more.end < keep)
-			return -ENOMEM;
-	}
+	/* As in Linux, without a guard gap to a stack. */
+	if (seg_ok(next) && seg_start(next) < more.end)
+		return -ENOMEM;
 	v = describe(g, end);
 	err = vma_insert_locked(mm, more, &v);
 	if (err)

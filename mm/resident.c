@@ -156,12 +156,16 @@ static int fill_locked(struct mm *mm, struct range r)
 
 static int lock_locked(struct mm *mm, struct range r, enum vma_lock how)
 {
-	int hole = vma_covers_locked(mm, r) ? 0 : -ENOMEM, err;
+	struct range covered = { r.start, vma_covered_to_locked(mm, r) };
+	int hole = covered.end < r.end ? -ENOMEM : 0, err;
 
 	if (how != VMA_UNLOCKED && mm->locked_bytes + unlocked_span(mm, r) > mm->limits.memlock)
 		return -ENOMEM;
-	err = vma_modify_locked(mm, r, set_lock, how);
-	if (!err && how == VMA_LOCKED && fill_locked(mm, r))
+	/* As Linux, which goes as far as there are vmas, and fills nothing if that is not all. */
+	if (range_empty(covered))
+		return hole;
+	err = vma_modify_locked(mm, covered, set_lock, how);
+	if (!err && !hole && how == VMA_LOCKED && fill_locked(mm, r))
 		err = -ENOMEM;
 	return err ? err : hole;
 }

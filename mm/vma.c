@@ -131,6 +131,11 @@ bool vma_is_data(const struct vma *v)
 	return !v->shared && (v->prot & PROT_WRITE) && !v->grows_down;
 }
 
+bool vma_of_file(const struct vma *v)
+{
+	return v->mappable || (v->name && v->name->text[0] == '/');
+}
+
 void vma_account_locked(struct mm *mm, const struct vma *v, int64_t bytes)
 {
 	mutex_assert_held(&mm->mapping);
@@ -252,18 +257,20 @@ int mm_unmap_locked(struct mm *mm, struct range r)
 	return 0;
 }
 
-bool vma_covers_locked(struct mm *mm, struct range r)
+uint64_t vma_covered_to_locked(struct mm *mm, struct range r)
 {
 	uint64_t at = r.start;
 	struct seg g;
 
 	mutex_assert_held(&mm->mapping);
-	for (g = segset_find(&mm->vmas, at); at < r.end; g = seg_next(g)) {
-		if (!seg_ok(g) || seg_start(g) > at)
-			return false;
+	for (g = segset_find(&mm->vmas, at); at < r.end && seg_ok(g) && seg_start(g) <= at; g = seg_next(g))
 		at = seg_end(g);
-	}
-	return true;
+	return MIN(at, r.end);
+}
+
+bool vma_covers_locked(struct mm *mm, struct range r)
+{
+	return vma_covered_to_locked(mm, r) == r.end;
 }
 
 static bool may_grow_to(struct mm *mm, struct seg g, uint64_t start)
@@ -295,8 +302,9 @@ struct seg vma_find_or_grow_locked(struct mm *mm, uint64_t addr)
 		return g;
 	if (!vma_of(g)->grows_down)
 		return none;
+	/* The stack that exec made grows in steps: fewer faults, and only /proc tells. Others grow as Linux's, by what is touched. */
 	start = align_down(addr, MM_STACK_STEP);
-	if (!may_grow_to(mm, g, start)) {
+	if (!vma_of(g)->name || !may_grow_to(mm, g, start)) {
 		start = page_down(addr);
 		if (!may_grow_to(mm, g, start))
 			return none;

@@ -60,7 +60,9 @@ static int64_t map_file(struct task *t, struct mmap_args *m, int fd)
 
 	if (!f)
 		return -EBADF;
-	err = file_mappable(f, m);
+	err = mm_mmap_check(t->mm, m);
+	if (!err)
+		err = file_mappable(f, m);
 	/* Private zeroes are anonymous memory, yet of that name. */
 	if (!err && !m->mappable)
 		m->name = "/dev/zero";

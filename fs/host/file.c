@@ -46,17 +46,31 @@ static ssize_t move_all(struct file *f, struct io *io, off_t *pos, bool write, i
 	return done ? done : n;
 }
 
+/* Where nothing is to be read, no buffer is looked at. */
+static bool at_end(struct file *f, off_t pos)
+{
+	int fd = use_fd(f);
+	bool end = false;
+	char c;
+
+	if (fd >= 0) {
+		end = pread(fd, &c, 1, pos) == 0;
+		drop_fd(f);
+	}
+	return end;
+}
+
 /* A cached file's size is known: reads at its end make no host call. */
 static ssize_t host_read(struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct host_node *n = host_node_of(f->inode);
+	ssize_t r;
 
 	(void)flags;
 	if (*pos < 0)
 		return -EINVAL;
 	if (!f->private) {
 		uint64_t size = n->attr.size, left = io->left;
-		ssize_t r;
 
 		/* Files of pseudo file systems say 0. */
 		if (size && (uint64_t)*pos >= size)
@@ -69,7 +83,8 @@ static ssize_t host_read(struct file *f, struct io *io, off_t *pos, int flags)
 		io->left += cut;
 		return r;
 	}
-	return move_all(f, io, pos, false, 0);
+	r = move_all(f, io, pos, false, 0);
+	return r == -EFAULT && at_end(f, *pos) ? 0 : r;
 }
 
 static ssize_t host_write(struct file *f, struct io *io, off_t *pos, int flags)
