@@ -219,7 +219,7 @@ static void *holder(void *arg)
 
 	futex(&a, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 	*state = 1;
-	while (!(a & FUTEX_WAITERS))
+	while (*state != 2 || !(a & FUTEX_WAITERS)) /* who ran out of time may have left its mark */
 		sched_yield();
 	futex(&a, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
 	return NULL;
@@ -247,6 +247,7 @@ static void pi(void)
 	while (!state)
 		sched_yield();
 	check("lock2, no time left", futex(&a, FUTEX_LOCK_PI2, 0, &past, NULL, 0));
+	state = 2;
 	check("wait for the holder", futex(&a, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
 	printf("  owner is me: %d\n", (a & FUTEX_TID_MASK) == tid);
 	pthread_join(th, NULL);
