@@ -7,19 +7,59 @@
  *
  * The thread may be interrupted on the way by signals from outside or by a late kick; they are dropped, what they meant is
  * in ctx->flags or as->pending already. A refusal by the filter is a stop too: the call is voided and fails with ENOSYS.
+ *
+ * The guest's extended state stays in place meanwhile. It holds one thing that can stop stub code, protection keys (PKRU): who forbids
+ * himself to read pages of key 0 forbids it to the stub page's loop. Such a fault is answered once, by the initial state until the injection
+ * is done; another one ends the stub, so that no guest can make the sentry go in circles.
  */
 #include "platform/ptrace/ptrace_internal.h"
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+/* Did the stub's own code raise the signal of this stop? */
+static bool is_exception(struct platform_ctx *ctx, int status)
+{
+	siginfo_t info;
+
+	if (status >> 16 || (WSTOPSIG(status) != SIGSEGV && WSTOPSIG(status) != SIGBUS))
+		return false;
+	return !ptrace(PTRACE_GETSIGINFO, ctx->tid, NULL, &info) && info.si_code > 0;
+}
+
+/* Puts the guest's extended state aside. */
+static int xstate_lend(struct platform_ctx *ctx, void **saved)
+{
+	int r = *saved ? -EFAULT : 0;
+
+	if (!r && !(*saved = malloc(platform_xstate_size())))
+		r = -ENOMEM;
+	if (!r)
+		r = platform_xstate_get(ctx, *saved, platform_xstate_size());
+	if (!r) {
+		ctx->xstate_stale = true;
+		r = xstate_clean(ctx);
+	}
+	return r ? ctx_died(ctx) : 0;
+}
+
+static int xstate_give_back(struct platform_ctx *ctx, void *saved)
+{
+	int r = saved ? platform_xstate_set(ctx, saved, platform_xstate_size()) : 0;
+
+	free(saved);
+	return r ? ctx_died(ctx) : 0;
+}
+
 /* Runs stub code until the int3; *r receives the registers there. */
 static int inject_run(struct platform_ctx *ctx, struct user_regs_struct *r)
 {
+	void *saved = NULL;
 	const uint64_t stop = stub_address(stub_int3_end);
 	int status;
 
@@ -30,20 +70,22 @@ static int inject_run(struct platform_ctx *ctx, struct user_regs_struct *r)
 	if (ptrace(PTRACE_SETREGS, ctx->tid, NULL, r))
 		return ctx_died(ctx);
 	for (;;) {
-		if (ptrace(PTRACE_CONT, ctx->tid, NULL, NULL))
-			return ctx_died(ctx);
-		if (ctx_wait_stop(ctx, &status))
-			return -EOWNERDEAD;
+		if (ptrace(PTRACE_CONT, ctx->tid, NULL, NULL) || ctx_wait_stop(ctx, &status))
+			break;
 		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8)) {
 			if (ptrace(PTRACE_POKEUSER, ctx->tid, offsetof(struct user, regs.orig_rax), -1L))
-				return ctx_died(ctx);
+				break;
 		} else if (status >> 8 == SIGTRAP) {
 			if (ptrace(PTRACE_GETREGS, ctx->tid, NULL, r))
-				return ctx_died(ctx);
+				break;
 			if (r->rip == stop)
-				return 0;
+				return xstate_give_back(ctx, saved);
+		} else if (UNLIKELY(is_exception(ctx, status)) && xstate_lend(ctx, &saved)) {
+			break;
 		}
 	}
+	free(saved);
+	return ctx_died(ctx);
 }
 
 static void regs_for_call(struct user_regs_struct *r, uint64_t rip, const struct stub_call *c)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -483,5 +484,30 @@ Test(life, foreign_signals_are_dropped)
 		}
 	platform_interrupt(g.ctx);
 	guest_wait(&g);
+	guest_free(&g);
+}
+
+/* Stub code that cannot go on, whatever the guest did to bring that about, ends the stub and not the sentry's patience. */
+static void do_break_the_batch(struct guest *g, struct platform_ctx *ctx)
+{
+	const struct stub_call c = { .nr = SYS_mprotect, .args = { STUB_BATCH, BATCH_BYTES, PROT_NONE } };
+	const struct platform_op ops[2] = {
+		{ .kind = PLATFORM_MAP, .addr = DATA, .len = PAGE_SIZE, .file = &g->file, .off = PAGE_SIZE, .prot = PROT_READ },
+		{ .kind = PLATFORM_UNMAP, .addr = DATA, .len = PAGE_SIZE },
+	};
+	int64_t r = -1;
+
+	guest_regs(ctx, 0, 0);
+	cr_assert(inject_one(ctx, &c, &r) == 0 && r == 0);
+	cr_assert_eq(platform_as_batch(g->as, ops, ARRAY_SIZE(ops), NULL), -EOWNERDEAD);
+	expect(ctx, PLATFORM_DEAD);
+}
+
+Test(life, an_injection_that_faults_ends_the_stub)
+{
+	struct guest g;
+
+	GUEST_NEW(&g, guest_getpid);
+	guest_run(&g, do_break_the_batch);
 	guest_free(&g);
 }
