@@ -15,7 +15,7 @@ foreach(flag -ftrivial-auto-var-init=zero -fstack-protector-strong -fstack-clash
 		target_compile_options(sbx_flags INTERFACE ${flag})
 	endif()
 endforeach()
-target_link_options(sbx_flags INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
+target_link_options(sbx_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 if(CMAKE_BUILD_TYPE STREQUAL Release AND NOT SBX_SANITIZE)
 	target_compile_definitions(sbx_flags INTERFACE _FORTIFY_SOURCE=2)
 endif()
