@@ -223,6 +223,8 @@ int signal_frame_push(struct task *t, const struct signal_ready *s, sigset_guest
 	fill_context(t, &f->uc.mc, mask, fp);
 	f->info = s->info;
 	r = guest_write(t->mm, addr, buf, size);
+	if (r >= 0)
+		r = platform_xstate_enter_handler(t->ctx, buf + off);
 	if (r < 0)
 		goto out_free;
 	if (t->altstack.flags & autodisarm)

@@ -2,7 +2,7 @@
 /* System V message queues: msgget(2), msgsnd(2), msgrcv(2), msgctl(2).
  *
  * A queue is a list of messages. Who cannot send or receive yet sleeps on the queue's wait queue and tries again when something was
- * taken or put; a removal wakes all, who then find it removed. Operations here never sleep but in the two loops below.
+ * taken or put; a removal wakes all, who then find it removed. Operations here never sleep but in transfer().
  */
 #include "kernel/sysv_msg.h"
 
@@ -150,8 +150,10 @@ static int find_queue(int id, struct sysv_object **o)
 	return err;
 }
 
-int msg_send(struct task *t, int id, struct message *m, int flags)
+/* Puts *m into a queue, or takes what `want` asks for out of it into *m; sleeps until that can be done, but with IPC_NOWAIT. */
+static int transfer(struct task *t, int id, struct message **m, const struct msg_want *want, int flags)
 {
+	int awaited = want ? POLLIN : POLLOUT, brought = want ? POLLOUT : POLLIN;
 	struct sysv_object *o = NULL;
 	struct msg_queue *q;
 	struct waiter w;
@@ -162,43 +164,29 @@ int msg_send(struct task *t, int id, struct message *m, int flags)
 		return err;
 	}
 	q = queue_from(o);
-	waiter_init(&w, sleeper_self(), POLLOUT);
+	waiter_init(&w, sleeper_self(), awaited);
 	waitq_add(&q->changed, &w);
-	while ((err = try_send(t, q, m)) == -EAGAIN && !(flags & IPC_NOWAIT))
+	while ((err = want ? try_receive(t, q, want, m) : try_send(t, q, *m)) == -EAGAIN && !(flags & IPC_NOWAIT))
 		if (task_sleep(t, NO_DEADLINE)) {
 			err = -ERESTARTNOHAND;
 			break;
 		}
 	waitq_remove(&q->changed, &w);
 	if (!err)
-		waitq_notify(&q->changed, POLLIN);
+		waitq_notify(&q->changed, brought);
 	sysv_put(o);
 	return err;
 }
 
+int msg_send(struct task *t, int id, struct message *m, int flags)
+{
+	return transfer(t, id, &m, NULL, flags);
+}
+
 int msg_receive(struct task *t, int id, const struct msg_want *want, struct message **out)
 {
-	struct sysv_object *o = NULL;
-	struct msg_queue *q;
-	struct waiter w;
-	int err = find_queue(id, &o);
+	int err = transfer(t, id, out, want, want->flags);
 
-	if (err) {
-		sysv_put(o);
-		return err;
-	}
-	q = queue_from(o);
-	waiter_init(&w, sleeper_self(), POLLIN);
-	waitq_add(&q->changed, &w);
-	while ((err = try_receive(t, q, want, out)) == -EAGAIN && !(want->flags & IPC_NOWAIT))
-		if (task_sleep(t, NO_DEADLINE)) {
-			err = -ERESTARTNOHAND;
-			break;
-		}
-	waitq_remove(&q->changed, &w);
-	if (!err)
-		waitq_notify(&q->changed, POLLOUT);
-	sysv_put(o);
 	return err == -EAGAIN ? -ENOMSG : err;
 }
 

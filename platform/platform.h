@@ -150,6 +150,10 @@ int platform_xstate_get(struct platform_ctx *ctx, void *buf, size_t size) MUST_C
 int platform_xstate_set(struct platform_ctx *ctx, const void *buf, size_t size) MUST_CHECK;
 /* The state of a freshly executed program. */
 void platform_xstate_reset(struct platform_ctx *ctx);
+/* Readies it for a signal handler: x87 and SSE, and with them rounding and exceptions, as for a fresh program. The wider vector registers,
+ * which the calling convention gives no value at a function's entry, are left as they are: Linux clears them too, but here that costs as
+ * much as a stop. `saved` is what platform_xstate_get() has just read. */
+int platform_xstate_enter_handler(struct platform_ctx *ctx, const void *saved) MUST_CHECK;
 
 /* Processor time that ctx's stub thread has used since platform_start(), in nanoseconds. Any thread. */
 int64_t platform_cputime(struct platform_ctx *ctx);

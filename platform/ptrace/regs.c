@@ -13,6 +13,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
@@ -22,7 +23,14 @@ enum { USER_CS = 0x33, USER_DS = 0x2b };
 #define USER_FLAGS UINT64_C(0x254dd5)
 #define FIXED_FLAGS UINT64_C(0x202)
 
-static size_t xstate_size = sizeof(struct user_fpregs_struct);
+/* The XSAVE area (Intel's manual, volume 1, chapter 13): x87 and SSE first, then the header, which begins with a bitmap of the parts that
+ * are there. */
+enum { XSTATE_HEADER = sizeof(struct user_fpregs_struct), XSTATE_MAX = 16 * PAGE_SIZE /* ample for any processor today (AMX: 11 KiB) */ };
+/* Bits of that bitmap: x87 and SSE; those with AVX and the three parts of AVX-512. */
+#define LEGACY_FEATURES UINT64_C(0x3)
+#define VECTOR_FEATURES UINT64_C(0xe7)
+
+static size_t xstate_size = XSTATE_HEADER;
 
 static void regs_sanitise(struct user_regs_struct *r)
 {
@@ -142,8 +150,7 @@ uint64_t platform_ip(struct platform_ctx *ctx)
 
 void xstate_init(pid_t tid)
 {
-	/* Ample for any processor today (AMX: 11 KiB). */
-	static unsigned char buf[16 * PAGE_SIZE] __attribute__((aligned(64)));
+	static unsigned char buf[XSTATE_MAX] __attribute__((aligned(64)));
 	struct iovec iov = { buf, sizeof(buf) };
 
 	if (!ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &iov) && iov.iov_len <= sizeof(buf))
@@ -168,39 +175,89 @@ int platform_xstate_get(struct platform_ctx *ctx, void *buf, size_t size)
 	return 0;
 }
 
+static uint64_t features_of(const void *xstate)
+{
+	uint64_t features;
+
+	memcpy(&features, (const unsigned char *)xstate + XSTATE_HEADER, sizeof(features));
+	return features;
+}
+
+/* True if the state beyond x87 and SSE is already what buf holds. */
+static bool wide_part_is(struct platform_ctx *ctx, const unsigned char *buf)
+{
+	unsigned char *now = ctx->xstate_stale || xstate_size <= XSTATE_HEADER ? NULL : malloc(xstate_size);
+	struct iovec iov = { now, xstate_size };
+	bool same = false;
+
+	if (now && !ptrace(PTRACE_GETREGSET, ctx->tid, NT_X86_XSTATE, &iov)) {
+		const uint64_t difference = features_of(now) ^ features_of(buf);
+		const size_t rest = XSTATE_HEADER + sizeof(difference);
+
+		same = !(difference & ~LEGACY_FEATURES) && !memcmp(now + rest, buf + rest, xstate_size - rest);
+	}
+	free(now);
+	return same;
+}
+
 int platform_xstate_set(struct platform_ctx *ctx, const void *buf, size_t size)
 {
-	struct iovec iov = { (void *)(uintptr_t)buf, size < xstate_size ? size : xstate_size };
+	struct iovec iov = { (void *)(uintptr_t)buf, xstate_size };
 
 	if (ctx->dead)
 		return -EOWNERDEAD;
 	if (size < xstate_size)
 		return -EINVAL;
-	if (ptrace(PTRACE_SETREGSET, ctx->tid, NT_X86_XSTATE, &iov))
+	/* The host allocates and frees kernel address space for the whole, at ten times the price of reading it or of writing its first part:
+	 * the usual return from a signal handler, which has not changed the rest. */
+	if (wide_part_is(ctx, buf) ? ptrace(PTRACE_SETFPREGS, ctx->tid, 0, buf) : ptrace(PTRACE_SETREGSET, ctx->tid, NT_X86_XSTATE, &iov))
 		return errno == ESRCH ? ctx_died(ctx) : -EINVAL;
 	ctx->xstate_stale = false;
 	return 0;
+}
+
+static void fill_legacy_initial(unsigned char *buf)
+{
+	enum { FCW = 0, MXCSR = 24 };
+	const uint16_t fcw = 0x37f;
+	const uint32_t mxcsr = 0x1f80;
+
+	memset(buf, 0, XSTATE_HEADER);
+	memcpy(buf + FCW, &fcw, sizeof(fcw));
+	memcpy(buf + MXCSR, &mxcsr, sizeof(mxcsr));
 }
 
 /* Everything absent from the header's bitmap takes its initial value; x87 and SSE are given, because their control words
  * are not zero. */
 static int xstate_write_initial(struct platform_ctx *ctx)
 {
-	enum { FCW = 0, MXCSR = 24, XSTATE_BV = 512 };
-	const uint16_t fcw = 0x37f;
-	const uint32_t mxcsr = 0x1f80;
-	const uint64_t bv = 3;
-	unsigned char buf[16 * PAGE_SIZE] __attribute__((aligned(64)));
+	const uint64_t bv = LEGACY_FEATURES;
+	unsigned char buf[XSTATE_MAX] __attribute__((aligned(64)));
 	struct iovec iov = { buf, xstate_size };
 
 	memset(buf, 0, xstate_size);
-	memcpy(buf + FCW, &fcw, sizeof(fcw));
-	memcpy(buf + MXCSR, &mxcsr, sizeof(mxcsr));
-	if (xstate_size > XSTATE_BV)
-		memcpy(buf + XSTATE_BV, &bv, sizeof(bv));
+	fill_legacy_initial(buf);
+	if (xstate_size > XSTATE_HEADER)
+		memcpy(buf + XSTATE_HEADER, &bv, sizeof(bv));
 	if (ptrace(PTRACE_SETREGSET, ctx->tid, NT_X86_XSTATE, &iov))
 		return ctx_died(ctx);
 	ctx->xstate_stale = false;
+	return 0;
+}
+
+int platform_xstate_enter_handler(struct platform_ctx *ctx, const void *saved)
+{
+	unsigned char legacy[XSTATE_HEADER] __attribute__((aligned(16)));
+
+	if (ctx->dead)
+		return -EOWNERDEAD;
+	if (xstate_size > XSTATE_HEADER && (features_of(saved) & ~VECTOR_FEATURES)) {
+		platform_xstate_reset(ctx);
+		return 0;
+	}
+	fill_legacy_initial(legacy);
+	if (ptrace(PTRACE_SETFPREGS, ctx->tid, 0, legacy))
+		return ctx_died(ctx);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,6 +224,64 @@ static void restarts(void)
 	}
 }
 
+static volatile int round_x87, round_sse, round_in_sse;
+
+static int sse_rounding(void)
+{
+	return (int)(__builtin_ia32_stmxcsr() >> 13 & 3);
+}
+
+static int x87_rounding(void)
+{
+	uint16_t cw;
+
+	__asm__ volatile("fnstcw %0" : "=m"(cw));
+	return cw >> 10 & 3;
+}
+
+static void round_handler(int sig, siginfo_t *info, void *p)
+{
+	uint16_t cw = 0x37f | 1 << 10;
+
+	(void)sig, (void)info, (void)p;
+	round_in_sse = sse_rounding();
+	round_x87 = x87_rounding();
+	__builtin_ia32_ldmxcsr(0x1f80 | 1 << 13);
+	__asm__ volatile("fldcw %0" : : "m"(cw));
+	if (__builtin_cpu_supports("avx"))
+		__asm__ volatile("vpcmpeqb %%xmm9, %%xmm9, %%xmm9\n\tvinsertf128 $1, %%xmm9, %%ymm9, %%ymm9" : : : "xmm9");
+}
+
+/* The handler starts with the usual rounding, whatever the program's, and the program goes on with its own and with its vectors. */
+static void float_state(void)
+{
+	uint16_t cw = 0x37f | 2 << 10;
+	uint64_t in[4] = { 1, 2, 3, 4 }, out[4] = { 1, 2, 3, 4 };
+
+	set(SIGUSR1, round_handler, 0);
+	for (int i = 0; i < 3; i++) {
+		bool avx = __builtin_cpu_supports("avx");
+
+		__builtin_ia32_ldmxcsr(0x1f80 | 2 << 13);
+		__asm__ volatile("fldcw %0" : : "m"(cw));
+		in[3] += (uint64_t)i;
+		out[3] = in[3];
+		long pid = getpid(), nr = SYS_kill, sig = SIGUSR1;
+		if (avx)
+			__asm__ volatile("vmovdqu %[in], %%ymm9\n\tsyscall\n\tvmovdqu %%ymm9, %[out]"
+					 : [out] "=m"(out), "+a"(nr)
+					 : [in] "m"(in), "D"(pid), "S"(sig)
+					 : "rcx", "r11", "xmm9", "memory");
+		else
+			kill((pid_t)pid, SIGUSR1);
+		printf("rounding in the handler %d %d after it %d %d vector kept %d\n", round_in_sse, round_x87, sse_rounding(), x87_rounding(),
+		       !memcmp(in, out, sizeof(in)));
+	}
+	__builtin_ia32_ldmxcsr(0x1f80);
+	cw = 0x37f;
+	__asm__ volatile("fldcw %0" : : "m"(cw));
+}
+
 int main(void)
 {
 	alt = malloc(ALT_SIZE);
@@ -234,5 +293,6 @@ int main(void)
 	printf("no stack for a frame: %d\n", in_child(no_stack));
 	printf("fault while blocked: %d\n", in_child(blocked_fault));
 	restarts();
+	float_state();
 	return 0;
 }
