@@ -21,7 +21,7 @@ struct traced {
 	int exit_status; /* of a zombie */
 };
 
-enum trace_stop_kind { STOP_SIGNAL, STOP_GROUP, STOP_EVENT, STOP_CALL_ENTRY, STOP_CALL_EXIT };
+enum trace_stop_kind { STOP_SIGNAL, STOP_GROUP, STOP_EVENT, STOP_SECCOMP, STOP_CALL_ENTRY, STOP_CALL_EXIT };
 
 /* Something that only the tracee's own thread can do, for a tracer that waits until `done`. */
 struct trace_errand {
@@ -74,6 +74,9 @@ void trace_trap(struct task *t);
 /* An event that the tracer asked for (PTRACE_EVENT_*). */
 bool trace_event_wanted(struct task *t, int event);
 void trace_event(struct task *t, int event, uint64_t message);
+/* A filter leaves the call that t->sys_nr and t->sys_args name to t's tracer, with `data`; they are as the tracer left them afterwards.
+ * False: the call is not made, and its result is set: -ENOSYS when no tracer wants to know of it. */
+bool trace_seccomp(struct task *t, uint16_t data) MUST_CHECK;
 /* Which event a clone with these flags is; 0 for none that is asked for. */
 int trace_clone_event_locked(struct task *t, uint64_t flags, uint64_t exit_signal) REQUIRES(tasks_lock);
 /* The program was exchanged, by a task that had the number old_tid: told at the next trace_work(). */

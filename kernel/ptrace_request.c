@@ -191,9 +191,10 @@ int trace_peek_signal(struct task *t, pid_t tid, bool shared, uint64_t index, si
 
 /* --- calls --- */
 
-static int fill_syscall_info(const struct trace_stop *s, struct ptrace_syscall_info *out)
+static int fill_syscall_info(const struct trace_stop *s, uint64_t message, struct ptrace_syscall_info *out)
 {
 	const struct user_regs_struct *r = &s->regs;
+	const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 };
 
 	memset(out, 0, sizeof(*out));
 	out->arch = AUDIT_ARCH_X86_64;
@@ -203,10 +204,14 @@ static int fill_syscall_info(const struct trace_stop *s, struct ptrace_syscall_i
 	case STOP_CALL_ENTRY:
 		out->op = PTRACE_SYSCALL_INFO_ENTRY;
 		out->entry.nr = r->orig_rax;
-		const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 };
-
 		memcpy(out->entry.args, args, sizeof(args));
 		return offsetof(struct ptrace_syscall_info, entry.args) + sizeof(out->entry.args);
+	case STOP_SECCOMP:
+		out->op = PTRACE_SYSCALL_INFO_SECCOMP;
+		out->seccomp.nr = r->orig_rax;
+		memcpy(out->seccomp.args, args, sizeof(args));
+		out->seccomp.ret_data = (uint32_t)message;
+		return offsetof(struct ptrace_syscall_info, seccomp.ret_data) + sizeof(out->seccomp.ret_data);
 	case STOP_CALL_EXIT:
 		out->op = PTRACE_SYSCALL_INFO_EXIT;
 		out->exit.rval = (int64_t)r->rax;
@@ -226,7 +231,7 @@ int trace_syscall_info(struct task *t, pid_t tid, struct ptrace_syscall_info *ou
 	struct task *target = trace_stopped_locked(t, tid);
 
 	if (target)
-		r = fill_syscall_info(target->ptrace_stop, out);
+		r = fill_syscall_info(target->ptrace_stop, target->ptrace->message, out);
 	mutex_unlock(&tasks_lock);
 	return r;
 }

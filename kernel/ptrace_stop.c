@@ -56,7 +56,7 @@ static void take_snapshot(struct task *t, struct trace_stop *s)
 	disarm_step(t);
 	s->regs = *platform_regs(t->ctx);
 	s->regs.orig_rax = t->in_syscall ? t->sys_nr : UINT64_MAX;
-	if (s->kind == STOP_CALL_ENTRY)
+	if (s->kind == STOP_CALL_ENTRY || s->kind == STOP_SECCOMP)
 		s->regs.rax = (uint64_t)-ENOSYS;
 }
 
@@ -260,13 +260,18 @@ int trace_clone_event_locked(struct task *t, uint64_t flags, uint64_t exit_signa
 	return t->ptrace && (t->ptrace->options & 1u << event) ? event : 0;
 }
 
+/* After a stop in the middle of a call, which may have begun unobserved. */
+static void expect_call_exit(struct task *t)
+{
+	t->trace_exit_due = t->trace_mode != TRACE_CONT && !mode_emulates(t->trace_mode);
+	if (t->trace_exit_due)
+		atomic_store(&t->work, true);
+}
+
 void trace_event(struct task *t, int event, uint64_t message)
 {
 	(void)!notify(t, STOP_EVENT, SIGTRAP | event << 8, message);
-	t->trace_exit_due = t->trace_mode != TRACE_CONT && !mode_emulates(t->trace_mode);
-	/* The call may have begun unobserved. */
-	if (t->trace_exit_due)
-		atomic_store(&t->work, true);
+	expect_call_exit(t);
 }
 
 void trace_exec(struct task *t, pid_t old_tid)
@@ -330,6 +335,34 @@ static int call_stop(struct task *t, enum trace_stop_kind kind, struct trace_sto
 	return sig;
 }
 
+/* The call that a tracer made of the one which it was shown. */
+static void changed_call(const struct trace_stop *s, uint64_t *nr, uint64_t args[6])
+{
+	const uint64_t now[6] = { s->regs.rdi, s->regs.rsi, s->regs.rdx, s->regs.r10, s->regs.r8, s->regs.r9 };
+
+	if (!s->regs_changed)
+		return;
+	*nr = (uint64_t)(int64_t)(int32_t)s->regs.orig_rax;
+	memcpy(args, now, sizeof(now));
+}
+
+bool trace_seccomp(struct task *t, uint16_t data)
+{
+	int code = SIGTRAP | PTRACE_EVENT_SECCOMP << 8;
+	struct trace_stop s = { .kind = STOP_SECCOMP, .code = code, .has_info = true, .info = stop_info(t, SIGTRAP, code) };
+
+	if (!trace_event_wanted(t, PTRACE_EVENT_SECCOMP) || stop(t, &s, CLD_TRAPPED, data) < 0) {
+		platform_set_result(t->ctx, (uint64_t)-ENOSYS);
+		return false;
+	}
+	expect_call_exit(t);
+	changed_call(&s, &t->sys_nr, t->sys_args);
+	if ((int64_t)t->sys_nr >= 0 && !signal_fatal_pending(t))
+		return true;
+	platform_set_result(t->ctx, s.regs.rax);
+	return false;
+}
+
 /* The stop at the entry of a call. False: the call is not made, and its result is what the tracer left in rax. */
 static bool enter_call(struct task *t, struct platform_ctx *ctx, struct platform_event *call)
 {
@@ -339,12 +372,7 @@ static bool enter_call(struct task *t, struct platform_ctx *ctx, struct platform
 	if (call_stop(t, STOP_CALL_ENTRY, &s) < 0)
 		return true;
 	t->trace_exit_due = t->trace_mode != TRACE_CONT && !mode_emulates(t->trace_mode);
-	if (s.regs_changed) {
-		call->nr = (uint64_t)(int64_t)(int32_t)s.regs.orig_rax;
-		const uint64_t args[6] = { s.regs.rdi, s.regs.rsi, s.regs.rdx, s.regs.r10, s.regs.r8, s.regs.r9 };
-
-		memcpy(call->args, args, sizeof(args));
-	}
+	changed_call(&s, &call->nr, call->args);
 	if (!emulate && !(s.regs_changed && call->nr == UINT64_MAX) && !signal_fatal_pending(t))
 		return true;
 	platform_set_result(ctx, s.regs.rax);

@@ -13,6 +13,7 @@
 #include "kernel/seccomp.h"
 #include "base/log.h"
 #include "kernel/bpf.h"
+#include "kernel/ptrace_internal.h"
 #include "kernel/task_internal.h"
 
 #include <errno.h>
@@ -262,7 +263,6 @@ static bool carry_out(struct task *t, const struct seccomp_data *data, uint32_t 
 		/* Straight into the register: numbers that are restart codes inside the kernel are just numbers here. */
 		platform_set_result(t->ctx, -(uint64_t)MIN(value, (uint32_t)ERRNO_MAX));
 		return false;
-	case SECCOMP_RET_TRACE: /* nobody traces the task */
 	case SECCOMP_RET_USER_NOTIF: /* nobody listens */
 		platform_set_result(t->ctx, -(uint64_t)ENOSYS);
 		return false;
@@ -278,17 +278,39 @@ static bool carry_out(struct task *t, const struct seccomp_data *data, uint32_t 
 	}
 }
 
-bool seccomp_allows(struct task *t, const struct platform_event *ev)
+static uint32_t look(struct task *t, struct seccomp_data *data)
 {
-	struct seccomp_data data = { .nr = (int)ev->nr, .arch = AUDIT_ARCH_X86_64 };
 	const struct seccomp_filter *by;
+	uint32_t v;
+
+	*data = (struct seccomp_data){ .nr = (int)t->sys_nr, .arch = AUDIT_ARCH_X86_64, .instruction_pointer = platform_ip(t->ctx) };
+	memcpy(data->args, t->sys_args, sizeof(data->args));
+	v = verdict(t, data, &by);
+	if (UNLIKELY(log_debug_on()) && by && (by->log || (v & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_LOG))
+		log_debug("%d seccomp: call %d at %#llx: verdict %#x", t->tid, data->nr, data->instruction_pointer, v);
+	return v;
+}
+
+static bool left_to_tracer(uint32_t v)
+{
+	return (v & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE;
+}
+
+bool seccomp_allows(struct task *t)
+{
+	struct seccomp_data data;
 
 	if (atomic_load_explicit(&t->seccomp_mode, memory_order_acquire) == SECCOMP_MODE_STRICT)
-		return strict_allows(t, ev->nr);
-	data.instruction_pointer = platform_ip(t->ctx);
-	memcpy(data.args, ev->args, sizeof(data.args));
-	uint32_t v = verdict(t, &data, &by);
-	if (UNLIKELY(log_debug_on()) && by && (by->log || (v & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_LOG))
-		log_debug("%d seccomp: call %d at %#llx: verdict %#x", t->tid, data.nr, data.instruction_pointer, v);
+		return strict_allows(t, t->sys_nr);
+	uint32_t v = look(t, &data);
+
+	if (UNLIKELY(left_to_tracer(v))) {
+		if (!trace_seccomp(t, v & SECCOMP_RET_DATA))
+			return false;
+		/* What the tracer made of the call goes through the filters like any other; it is not asked twice. */
+		v = look(t, &data);
+		if (left_to_tracer(v))
+			return true;
+	}
 	return carry_out(t, &data, v);
 }

@@ -7,10 +7,9 @@
 
 #include <linux/filter.h>
 
-struct platform_event;
-
-/* May t make this call? False: no, and t's registers, or its end, or its signal say what became of it instead. */
-bool seccomp_allows(struct task *t, const struct platform_event *ev) MUST_CHECK;
+/* May t make the call that t->sys_nr and t->sys_args name? A tracer that is asked may change them. False: no, and t's registers, or its
+ * end, or its signal say what became of it instead. */
+bool seccomp_allows(struct task *t) MUST_CHECK;
 
 /* What every call asks first: is there anything to ask? */
 static inline bool seccomp_active(struct task *t)

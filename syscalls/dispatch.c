@@ -88,21 +88,25 @@ static int64_t call_slow(struct task *t, syscall_fn fn, struct counter *c)
 
 int64_t syscall_dispatch(struct task *t, const struct platform_event *ev)
 {
-	const struct syscall_entry *e = syscall_entry(ev->nr);
-	struct counter *c = &counters[e ? ev->nr : SYSCALL_MAX];
-	int64_t result;
-
 	t->sys_nr = ev->nr;
 	memcpy(t->sys_args, ev->args, sizeof(t->sys_args));
+
+	const bool allowed = !seccomp_active(t) || seccomp_allows(t);
+	/* A tracer may have made another call of it. */
+	const uint64_t nr = allowed ? t->sys_nr : ev->nr;
+	const struct syscall_entry *e = syscall_entry(nr);
+	struct counter *c = &counters[e ? nr : SYSCALL_MAX];
+	int64_t result;
+
 	atomic_fetch_add_explicit(&c->calls, 1, memory_order_relaxed);
-	if (seccomp_active(t) && !seccomp_allows(t, ev)) {
+	if (UNLIKELY(!allowed)) {
 		if (log_calls)
 			log_result(t, ev->nr, ev->args, SYSCALL_NO_RESULT);
 		return SYSCALL_NO_RESULT;
 	}
 	if (UNLIKELY(!e || !e->fn)) {
 		if (log_calls)
-			log_result(t, ev->nr, ev->args, -ENOSYS);
+			log_result(t, nr, t->sys_args, -ENOSYS);
 		result = -ENOSYS;
 	} else if (UNLIKELY(count_time || log_calls)) {
 		result = call_slow(t, e->fn, c);
