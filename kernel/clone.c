@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,17 @@ static int copy_registers(struct task *t, struct task *child, const struct clone
 	return platform_xstate_get(t->ctx, s->xstate, size);
 }
 
+/* sched(7), "Resetting scheduling policy for child processes". */
+static void reset_scheduling_locked(struct task *child) REQUIRES(tasks_lock)
+{
+	if (child->sched_policy == SCHED_FIFO || child->sched_policy == SCHED_RR) {
+		child->sched_policy = SCHED_OTHER;
+		child->sched_priority = 0;
+		child->nice = 0;
+	}
+	child->nice = MAX(child->nice, 0);
+}
+
 /* What a child takes over by value. */
 static void copy_attributes(struct task *t, struct task *child, const struct clone_params *p)
 {
@@ -116,6 +128,8 @@ static void copy_attributes(struct task *t, struct task *child, const struct clo
 	child->nice = t->nice;
 	child->ioprio = t->ioprio;
 	child->affinity = t->affinity;
+	if (t->sched_reset_on_fork)
+		reset_scheduling_locked(child);
 	mutex_unlock(&tasks_lock);
 	cred_get(t->cred);
 	child->cred = t->cred;

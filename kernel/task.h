@@ -164,6 +164,7 @@ struct task {
 	clockid_t sentry_clock; /* (T) that thread's processor clock; valid while ctx is set */
 	_Atomic uint64_t min_flt, maj_flt, nvcsw, nivcsw;
 	int sched_policy, sched_priority, nice, ioprio; /* (T) */
+	bool sched_reset_on_fork; /* (T) children start with the usual policy, and no better nice value than 0 */
 	cpu_set_t affinity; /* (T) */
 	int pdeathsig; /* (T) */
 	_Atomic bool no_new_privs; /* (A) set by itself, or by a sibling's seccomp(2); never cleared */

@@ -124,30 +124,74 @@ static bool policy_known(int policy)
 	return policy == POLICY_NORMAL || is_realtime(policy) || policy == POLICY_BATCH || policy == POLICY_IDLE;
 }
 
-static int set_policy(struct task *t, pid_t pid, int policy, int priority, const int *nice)
-{
-	int r = 0;
+/* What a call wants to be changed. */
+struct sched_change {
+	int policy; /* -1: as it is, the priority's range and the flag with it */
+	int priority;
+	bool keep_params; /* priority and nice value stay as they are */
+	bool reset_on_fork;
+	bool has_nice;
+	int nice;
+};
 
-	if (policy >= 0 && !policy_known(policy))
-		return policy == POLICY_DEADLINE ? -EPERM : -EINVAL;
+/* RLIMIT_NICE: how good a nice value the unprivileged may take. */
+static bool may_have_nice_locked(const struct task *target, int nice) REQUIRES(tasks_lock)
+{
+	return 20 - nice <= (int64_t)MIN(target->tg->rlimits[RLIMIT_NICE].rlim_cur, 40);
+}
+
+/* What sched_setscheduler(2) and sched(7) let the owner of a task do without CAP_SYS_NICE. */
+static bool owner_may_locked(const struct task *target, const struct sched_change *c) REQUIRES(tasks_lock)
+{
+	int64_t rt_limit = (int64_t)MIN(target->tg->rlimits[RLIMIT_RTPRIO].rlim_cur, 99);
+
+	if (is_realtime(c->policy)) {
+		if (c->policy != target->sched_policy && !rt_limit)
+			return false;
+		if (c->priority > target->sched_priority && c->priority > rt_limit)
+			return false;
+	} else if (c->has_nice && c->nice < target->nice && !may_have_nice_locked(target, c->nice)) {
+		return false;
+	}
+	if (target->sched_policy == POLICY_IDLE && c->policy != POLICY_IDLE && !may_have_nice_locked(target, target->nice))
+		return false;
+	return c->reset_on_fork || !target->sched_reset_on_fork;
+}
+
+static int change_locked(struct task *t, struct task *target, bool owner, struct sched_change c) REQUIRES(tasks_lock)
+{
+	if (c.policy < 0) {
+		c.policy = target->sched_policy;
+		c.reset_on_fork |= target->sched_reset_on_fork;
+	}
+	if (c.keep_params) {
+		c.priority = target->sched_priority;
+		c.has_nice = false;
+	}
+	if (is_realtime(c.policy) ? c.priority < 1 || c.priority > 99 : c.priority != 0)
+		return -EINVAL;
+	if (!cred_capable(t->cred, CAP_SYS_NICE) && (!owner || !owner_may_locked(target, &c)))
+		return -EPERM;
+	target->sched_policy = c.policy;
+	target->sched_priority = c.priority;
+	target->sched_reset_on_fork = c.reset_on_fork;
+	if (c.has_nice && !is_realtime(c.policy))
+		target->nice = c.nice;
+	return 0;
+}
+
+static int change_scheduling(struct task *t, pid_t pid, const struct sched_change *c)
+{
+	if (c->policy >= 0 && !policy_known(c->policy))
+		return c->policy == POLICY_DEADLINE ? -EPERM : -EINVAL;
 	struct task *target = target_of(t, pid);
 	if (!target)
 		return -ESRCH;
-	bool allowed = may_schedule(t, target), privileged = cred_capable(t->cred, CAP_SYS_NICE);
+	bool owner = may_schedule(t, target);
 
 	mutex_lock(&tasks_lock);
-	int effective = policy >= 0 ? policy : target->sched_policy;
-	int64_t rt_limit = (int64_t)MIN(target->tg->rlimits[RLIMIT_RTPRIO].rlim_cur, 99);
-	if (is_realtime(effective) ? priority < 1 || priority > 99 : priority != 0)
-		r = -EINVAL;
-	else if (!allowed || (is_realtime(effective) && !privileged && priority > rt_limit))
-		r = -EPERM;
-	if (!r) {
-		target->sched_policy = effective;
-		target->sched_priority = priority;
-		if (nice && !is_realtime(effective))
-			target->nice = *nice;
-	}
+	int r = change_locked(t, target, owner, *c);
+
 	mutex_unlock(&tasks_lock);
 	task_put(target);
 	return r;
@@ -155,26 +199,27 @@ static int set_policy(struct task *t, pid_t pid, int policy, int priority, const
 
 int64_t sys_sched_setscheduler(struct task *t, const uint64_t a[6])
 {
-	int policy = (int)a[1] & ~SCHED_RESET_ON_FORK, priority;
+	struct sched_change c = { .policy = (int)a[1] & ~SCHED_RESET_ON_FORK, .reset_on_fork = a[1] & SCHED_RESET_ON_FORK };
 
 	if ((pid_t)a[0] < 0 || (int)a[1] < 0 || !a[2])
 		return -EINVAL;
-	int r = guest_read(t->mm, &priority, a[2], sizeof(priority));
-	return r ? r : set_policy(t, (pid_t)a[0], policy, priority, NULL);
+	int r = guest_read(t->mm, &c.priority, a[2], sizeof(c.priority));
+	return r ? r : change_scheduling(t, (pid_t)a[0], &c);
 }
 
 int64_t sys_sched_setparam(struct task *t, const uint64_t a[6])
 {
-	int priority;
+	struct sched_change c = { .policy = -1 };
 
 	if ((pid_t)a[0] < 0 || !a[1])
 		return -EINVAL;
-	int r = guest_read(t->mm, &priority, a[1], sizeof(priority));
-	return r ? r : set_policy(t, (pid_t)a[0], -1, priority, NULL);
+	int r = guest_read(t->mm, &c.priority, a[1], sizeof(c.priority));
+	return r ? r : change_scheduling(t, (pid_t)a[0], &c);
 }
 
 struct sched_view {
 	int policy, priority, nice;
+	bool reset_on_fork;
 };
 
 static int view_of(struct task *t, pid_t pid, struct sched_view *v)
@@ -185,7 +230,7 @@ static int view_of(struct task *t, pid_t pid, struct sched_view *v)
 	if (!target)
 		return -ESRCH;
 	mutex_lock(&tasks_lock);
-	*v = (struct sched_view){ target->sched_policy, target->sched_priority, target->nice };
+	*v = (struct sched_view){ target->sched_policy, target->sched_priority, target->nice, target->sched_reset_on_fork };
 	mutex_unlock(&tasks_lock);
 	task_put(target);
 	return 0;
@@ -196,7 +241,7 @@ int64_t sys_sched_getscheduler(struct task *t, const uint64_t a[6])
 	struct sched_view v;
 	int r = view_of(t, (pid_t)a[0], &v);
 
-	return r ? r : v.policy;
+	return r ? r : v.policy | (v.reset_on_fork ? SCHED_RESET_ON_FORK : 0);
 }
 
 int64_t sys_sched_getparam(struct task *t, const uint64_t a[6])
@@ -219,27 +264,57 @@ struct sched_attr_guest { /* struct sched_attr up to SCHED_ATTR_SIZE_VER1 */
 };
 enum { SCHED_ATTR_VER0 = 48 };
 
-int64_t sys_sched_setattr(struct task *t, const uint64_t a[6])
+/* sched_setattr(2): a longer structure than is known here passes if what is unknown is zero; if not, the caller is told the size. */
+static int read_attr(struct task *t, uint64_t addr, struct sched_attr_guest *attr)
 {
-	struct sched_attr_guest attr = { 0 };
+	const uint32_t known = sizeof(*attr);
+	unsigned char rest[PAGE_SIZE];
 	uint32_t size;
+	int r = guest_read(t->mm, &size, addr, sizeof(size));
 
-	if (!a[1] || (pid_t)a[0] < 0 || (unsigned)a[2])
-		return -EINVAL;
-	int r = guest_read(t->mm, &size, a[1], sizeof(size));
 	if (r < 0)
 		return r;
 	if (!size)
 		size = SCHED_ATTR_VER0;
 	if (size < SCHED_ATTR_VER0 || size > PAGE_SIZE)
-		return -E2BIG;
-	r = guest_read(t->mm, &attr, a[1], MIN(size, sizeof(attr)));
+		goto out_size;
+	r = guest_read(t->mm, attr, addr, MIN(size, known));
+	if (r < 0 || size <= known)
+		return r;
+	r = guest_read(t->mm, rest, addr + known, size - known);
+	for (uint32_t i = 0; !r && i < size - known; i++)
+		if (rest[i])
+			goto out_size;
+	return r;
+out_size:
+	r = guest_write(t->mm, addr, &known, sizeof(known));
+	return r < 0 ? r : -E2BIG;
+}
+
+int64_t sys_sched_setattr(struct task *t, const uint64_t a[6])
+{
+	struct sched_attr_guest attr = { 0 };
+
+	if (!a[1] || (pid_t)a[0] < 0 || (unsigned)a[2])
+		return -EINVAL;
+	int r = read_attr(t, a[1], &attr);
 	if (r < 0)
 		return r;
 	if ((int)attr.policy < 0)
 		return -EINVAL;
-	int nice = MAX(-20, MIN(attr.nice, 19));
-	return set_policy(t, (pid_t)a[0], (int)attr.policy, (int)attr.priority, &nice);
+	if (attr.flags & (SCHED_FLAG_UTIL_CLAMP_MIN | SCHED_FLAG_UTIL_CLAMP_MAX))
+		return -EOPNOTSUPP;
+	if (attr.flags & ~(uint64_t)SCHED_FLAG_ALL)
+		return -EINVAL;
+	const struct sched_change c = {
+		.policy = attr.flags & SCHED_FLAG_KEEP_POLICY ? -1 : (int)attr.policy,
+		.priority = (int)attr.priority,
+		.keep_params = attr.flags & SCHED_FLAG_KEEP_PARAMS,
+		.reset_on_fork = attr.flags & SCHED_FLAG_RESET_ON_FORK,
+		.has_nice = true,
+		.nice = MAX(-20, MIN(attr.nice, 19)),
+	};
+	return change_scheduling(t, (pid_t)a[0], &c);
 }
 
 int64_t sys_sched_getattr(struct task *t, const uint64_t a[6])
@@ -255,6 +330,7 @@ int64_t sys_sched_getattr(struct task *t, const uint64_t a[6])
 	struct sched_attr_guest attr = {
 		.size = MIN(size, (uint32_t)sizeof(attr)),
 		.policy = (uint32_t)v.policy,
+		.flags = v.reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0,
 		.nice = v.nice,
 		.priority = (uint32_t)v.priority,
 		.util_max = 1024,
