@@ -73,9 +73,21 @@ void file_put(struct file *f)
 	free(f);
 }
 
-int file_path(struct file *f, struct path *out)
+int path_nameless(struct inode *i, const char *name, struct path *out)
 {
 	struct mount *m = anon_mount();
+
+	out->dentry = dentry_new_nameless(m->fs, i, name);
+	if (!out->dentry)
+		return -ENOMEM;
+	inode_get(i);
+	mount_get(m);
+	out->mount = m;
+	return 0;
+}
+
+int file_path(struct file *f, struct path *out)
+{
 	const char *name = anon_inode_name(f->inode);
 	char made[64];
 
@@ -90,11 +102,5 @@ int file_path(struct file *f, struct path *out)
 			 f->inode->type == S_IFIFO ? "pipe" : f->inode->type == S_IFSOCK ? "socket" : "host", f->inode->ino);
 		name = made;
 	}
-	out->dentry = dentry_new_nameless(m->fs, f->inode, name);
-	if (!out->dentry)
-		return -ENOMEM;
-	inode_get(f->inode);
-	mount_get(m);
-	out->mount = m;
-	return 0;
+	return path_nameless(f->inode, name, out);
 }

@@ -96,22 +96,27 @@ static int anon_getattr(struct inode *i, struct attr *out)
 	return 0;
 }
 
+void attr_change(struct attr *a, struct inode *i, const struct attr *n, unsigned valid)
+{
+	if (valid & ATTR_MODE)
+		a->mode = (a->mode & S_IFMT) | (n->mode & 07777);
+	if (valid & ATTR_UID)
+		a->uid = n->uid;
+	if (valid & ATTR_GID)
+		a->gid = n->gid;
+	if (valid & ATTR_ATIME)
+		a->atime = n->atime;
+	if (valid & ATTR_MTIME)
+		a->mtime = n->mtime;
+	if (valid & ATTR_CTIME)
+		a->ctime = n->ctime;
+	inode_set_perm(i, a->mode, a->uid, a->gid);
+}
+
 static int anon_setattr(struct inode *i, const struct attr *n, unsigned valid)
 {
-	struct anon_inode *a = CONTAINER_OF(i, struct anon_inode, inode);
-
 	mutex_lock(&i->lock);
-	if (valid & ATTR_MODE)
-		a->attr.mode = (a->attr.mode & S_IFMT) | (n->mode & 07777);
-	if (valid & ATTR_UID)
-		a->attr.uid = n->uid;
-	if (valid & ATTR_GID)
-		a->attr.gid = n->gid;
-	if (valid & ATTR_ATIME)
-		a->attr.atime = n->atime;
-	if (valid & ATTR_MTIME)
-		a->attr.mtime = n->mtime;
-	inode_set_perm(i, a->attr.mode, a->attr.uid, a->attr.gid);
+	attr_change(&CONTAINER_OF(i, struct anon_inode, inode)->attr, i, n, valid);
 	mutex_unlock(&i->lock);
 	return 0;
 }

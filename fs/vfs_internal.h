@@ -74,6 +74,14 @@ void path_follow_mounts(struct path *p);
 bool path_up_mounts(struct path *p);
 struct mount *anon_mount(void);
 
+/* --- file.c --- */
+/* A path of its own for an inode that no directory names; name is what /proc/PID/fd shows. */
+int path_nameless(struct inode *i, const char *name, struct path *out) MUST_CHECK;
+
+/* --- inode.c --- */
+/* setattr of an inode that keeps nothing but attributes: what `valid` says goes from n to a. i's lock is held. */
+void attr_change(struct attr *a, struct inode *i, const struct attr *n, unsigned valid);
+
 /* --- walk.c --- */
 enum last_kind { LAST_NAME, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 /* Where a walk that stops before the last component arrived. */

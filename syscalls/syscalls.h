@@ -48,6 +48,13 @@ void syscall_format(struct task *t, uint64_t nr, const uint64_t args[6], char *b
 #include "syscalls/table.def"
 #undef SYSCALL
 
+/* The kernel's struct sigevent: 64 bytes. */
+struct sigevent_guest {
+	uint64_t value;
+	int32_t signo, notify, tid, pad[11];
+};
+_Static_assert(sizeof(struct sigevent_guest) == 64, "sigevent");
+
 /* --- small helpers that every family uses --- */
 
 /* A path argument: 0, -EFAULT, -ENAMETOOLONG. buf has PATH_MAX bytes. An empty path is the caller's to judge. */

@@ -90,14 +90,6 @@ int64_t sys_alarm(struct task *t, const uint64_t a[6])
 
 /* --- POSIX timers --- */
 
-/* The kernel's struct sigevent: 64 bytes. */
-struct sigevent_guest {
-	uint64_t value;
-	int32_t signo, notify, tid, pad[11];
-};
-
-_Static_assert(sizeof(struct sigevent_guest) == 64, "sigevent");
-
 int64_t sys_timer_create(struct task *t, const uint64_t a[6])
 {
 	struct posix_timer_spec spec = { .clock = (int)a[0], .notify = SIGEV_SIGNAL, .sig = SIGALRM, .value_is_id = true };
