@@ -115,7 +115,7 @@ static int find_image(struct loading *l)
 
 		if (depth == SCRIPT_DEPTH)
 			return -ELOOP;
-		err = script_parse(l->head, l->head_len, s);
+		err = l->r->shown_is_closed ? -ENOENT : script_parse(l->head, l->head_len, s);
 		if (!err)
 			err = put_interp(l, s);
 		if (!err)

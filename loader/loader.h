@@ -25,6 +25,7 @@ struct load_request {
 	const char *name; /* as given to execve */
 	const char *shown; /* what the program is told it is called; NULL: name */
 	unsigned walk; /* WALK_* for the last component */
+	bool shown_is_closed; /* `shown` names a descriptor that the new program does not have: no interpreter could open it */
 	struct strings argv, envp; /* owned by the caller; the loader may rewrite its own copy */
 	uint64_t stack_limit;
 	struct memfile *memfile;

@@ -150,18 +150,20 @@ int64_t sys_execveat(struct task *t, const uint64_t a[6])
 {
 	char name[PATH_MAX], shown[PATH_MAX + 32];
 	struct load_request r = { .dirfd = (int)a[0], .name = name };
-	int flags = (int)a[4], err;
+	int flags = (int)a[4], err = syscall_path(t, a[1], name);
 
-	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
-		return -EINVAL;
-	err = syscall_path(t, a[1], name);
+	if (!err && !name[0] && !(flags & AT_EMPTY_PATH))
+		err = -ENOENT;
 	if (err)
 		return err;
+	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -EINVAL;
 	r.walk = (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0) | (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW);
 	if (r.dirfd == AT_FDCWD || name[0] == '/')
 		return exec_with(t, &r, a[2], a[3]);
 	/* What the program, and a script's interpreter, gets to see as its name. */
 	snprintf(shown, sizeof(shown), "/dev/fd/%d%s%s", r.dirfd, name[0] ? "/" : "", name);
 	r.shown = shown;
+	r.shown_is_closed = fd_get_cloexec(t->files, r.dirfd) > 0;
 	return exec_with(t, &r, a[2], a[3]);
 }
