@@ -15,6 +15,7 @@ struct platform_ctx {
 };
 
 struct fake_stats fake;
+void (*fake_on_removal)(const struct fake_mapping *m);
 static int fail_countdown = -1, fail_err;
 static struct platform_ctx self;
 
@@ -129,6 +130,8 @@ static void clear(struct platform_as *as, uint64_t addr, uint64_t len)
 	for (size_t i = 0; i < as->count; i++)
 		if (as->m[i].addr < addr || as->m[i].addr >= addr + len)
 			as->m[kept++] = as->m[i];
+		else if (fake_on_removal)
+			fake_on_removal(&as->m[i]);
 	as->count = kept;
 }
 

@@ -22,6 +22,8 @@ struct fake_stats {
 	int live; /* address spaces */
 };
 extern struct fake_stats fake;
+/* Called with every piece of a mapping that is about to be removed or replaced; NULL for nobody. */
+extern void (*fake_on_removal)(const struct fake_mapping *m);
 /* The n-th change from now on fails with err (n = 0: the next one). */
 void fake_fail_after(int n, int err);
 void fake_fail_never(void);
