@@ -106,6 +106,10 @@ struct vma_info {
 /* Calls fn for each vma in order from `from` on, without locks held (a snapshot taken in pieces); stops when fn returns false. */
 void mm_walk(struct mm *mm, uint64_t from, bool want_usage, bool (*fn)(const struct vma_info *v, void *arg), void *arg);
 
+enum { MM_PAGE_PRESENT = 1, MM_PAGE_SHARED = 2 /* with others, by a file or as shared memory */ };
+/* What is at each of `count` pages from addr (page-aligned) on: MM_PAGE_*, 0 for nothing. */
+void mm_page_states(struct mm *mm, uint64_t addr, unsigned char *states, size_t count);
+
 /* What exec records for /proc and auxv. Written once by the loader before the mm is used. */
 struct mm_exec_info {
 	uint64_t arg_start, arg_end, env_start, env_end;

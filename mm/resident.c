@@ -115,6 +115,24 @@ int mm_mincore(struct mm *mm, uint64_t addr, uint64_t len, unsigned char *vec)
 	return err;
 }
 
+void mm_page_states(struct mm *mm, uint64_t addr, unsigned char *states, size_t count)
+{
+	const struct range r = range_make(addr, addr + count * PAGE_SIZE);
+	struct seg p;
+
+	memset(states, 0, count);
+	mm_lock(mm);
+	for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
+		const struct range part = range_intersect(seg_range(p), r);
+		unsigned char *state = states + (part.start - r.start) / PAGE_SIZE;
+
+		pma_residency(p, part, state);
+		for (uint64_t i = 0; i < range_len(part) / PAGE_SIZE; i++)
+			state[i] = !(state[i] & 1) ? 0 : MM_PAGE_PRESENT | (pma_of(p)->private ? 0 : MM_PAGE_SHARED);
+	}
+	mm_unlock(mm);
+}
+
 static void set_lock(struct vma *v, int how)
 {
 	v->lock = (uint8_t)how;

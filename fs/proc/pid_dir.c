@@ -158,6 +158,7 @@ static const struct proc_entry process_entries[] = {
 	NODE("root", S_IFLNK | 0777, &root_link_ops),
 	NODE("exe", S_IFLNK | 0777, &exe_ops),
 	NODE("mem", S_IFREG | 0600, &proc_mem_ops),
+	NODE("pagemap", S_IFREG | 0400, &proc_pagemap_ops),
 	TEXT("auxv", 0400, proc_pid_auxv),
 	TEXT("cgroup", 0444, proc_pid_cgroup),
 	TEXT("cmdline", 0444, proc_pid_cmdline),

@@ -39,6 +39,6 @@ int proc_pid_dir(struct filesystem *fs, struct task *t, enum proc_view view, str
 bool proc_parse_id(const char *name, size_t len, uint64_t *out);
 
 extern const struct pseudo_ops proc_fd_dir_ops, proc_fdinfo_dir_ops; /* fd.c */
-extern const struct pseudo_ops proc_mem_ops; /* mem.c */
+extern const struct pseudo_ops proc_mem_ops, proc_pagemap_ops; /* mem.c */
 
 #endif
