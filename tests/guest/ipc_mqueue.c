@@ -287,6 +287,18 @@ static void waiting(void)
 	take("makes room", q);
 	take("the sender's", q);
 	waitpid(child, NULL, 0);
+	/* Who was killed while it waited gets nothing. */
+	child = fork();
+	if (!child) {
+		take("killed", q);
+		_exit(0);
+	}
+	wait_asleep(child);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	T(mq_send(q, "left", 5, 0));
+	state("not taken by the dead", q);
+	take("left", q);
 	/* A signal ends a wait, or does not. */
 	sigaction(SIGUSR1, &act, NULL);
 	act.sa_flags = SA_RESTART;
