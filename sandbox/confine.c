@@ -191,6 +191,16 @@ static int pivot_to_empty(struct layers *layers)
 	return 0;
 }
 
+/* Where the root cannot be exchanged, since chroot(2) has made a plain directory of it for one, /proc must still be of the sentry's own pid
+ * namespace: in another the numbers of its stubs mean other processes or none. Made private first, the mount beneath passes nothing on. */
+static void cover_proc(struct layers *layers)
+{
+	if (layers->layer[LAYER_MOUNT_NS].state == LAYER_ACTIVE && layers->layer[LAYER_PID_NS].state == LAYER_ACTIVE &&
+	    !mount(NULL, "/proc", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	    !mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+		layer_set_active(layers, LAYER_PROC);
+}
+
 /* The same grants by Landlock; /proc stays readable for the sentry's own use. */
 static int restrict_by_landlock(const struct options *o, const struct host_trees *t, struct layers *layers)
 {
@@ -239,6 +249,7 @@ int confine_filesystem(const struct options *o, const char *cwd, struct layers *
 		}
 	}
 	layer_set_refused(layers, LAYER_MOUNTS, -refused);
+	cover_proc(layers);
 	/* Landlock needs it, and so does nothing before it. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
