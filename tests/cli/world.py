@@ -172,7 +172,7 @@ def test_a_root_that_is_no_mount_point():
             for l in bin sbin lib lib32 lib64; do [ ! -d {d}/$l.real ] || mount --rbind /$l {d}/$l; done &&
             exec chroot {d} /sbx run -- /clocks"""
         r = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60, cwd="/")
-        if "unshare failed" in r.stderr or "Operation not permitted" in r.stderr:
+        if r.stderr.startswith(("unshare:", "mount:")):  # refused here; or this is a chroot already, and every test a test of it
             return
         check(r.returncode == 0 and r.stdout == "counted\n", r)
 

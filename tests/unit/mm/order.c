@@ -70,7 +70,7 @@ Test(order, a_mapping_that_replaces_another)
 	check_mm(test_mm);
 }
 
-Test(order, the_end_of_an_address_space)
+Test(order, munmap_of_what_a_child_has_inherited)
 {
 	struct mm *child;
 
