@@ -31,13 +31,12 @@ int sysv_find_locked(enum sysv_kind kind, int id, struct sysv_object **out)
 {
 	struct sysv_object *o = id < 0 ? NULL : sysv_slot_locked(kind, id & ((1 << SLOT_BITS) - 1));
 
-	if (!o)
-		return -EINVAL;
+	if (o && o->id != id) {
+		ref_put(&o->ref); /* never the last: the table has one */
+		o = NULL;
+	}
 	*out = o;
-	if (o->id == id)
-		return 0;
-	ref_put(&o->ref); /* never the last: the table has one */
-	return -EIDRM;
+	return o ? 0 : -EINVAL;
 }
 
 struct sysv_object *sysv_slot_locked(enum sysv_kind kind, int index)

@@ -45,7 +45,7 @@ struct sysv_get {
 	int (*make)(struct task *t, const struct sysv_get *g, struct sysv_object **out);
 };
 int sysv_get(struct task *t, const struct sysv_get *g) MUST_CHECK;
-/* The object of that id with a reference: -EINVAL, -EIDRM. */
+/* The object of that id with a reference; or -EINVAL and NULL, also when something else has the slot by now. */
 int sysv_find_locked(enum sysv_kind kind, int id, struct sysv_object **out) REQUIRES(sysv_lock) MUST_CHECK;
 /* The object in slot `index` (SHM_STAT), NULL if there is none; with a reference. */
 struct sysv_object *sysv_slot_locked(enum sysv_kind kind, int index) REQUIRES(sysv_lock);
