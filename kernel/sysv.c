@@ -163,6 +163,40 @@ int sysv_owns_locked(struct task *t, const struct sysv_object *o)
 	return c->euid == o->cuid || c->euid == o->uid || cred_capable(c, CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
+/* What find gave is kept only without an error. */
+static int keep_if(int err, struct sysv_object **o) REQUIRES(sysv_lock)
+{
+	if (err) {
+		ref_put(&(*o)->ref); /* never the last: the table has one */
+		*o = NULL;
+	}
+	return err;
+}
+
+int sysv_find_permitted_locked(struct task *t, enum sysv_kind kind, int id, int wanted, struct sysv_object **out)
+{
+	int err = sysv_find_locked(kind, id, out);
+
+	return err ? err : keep_if(sysv_permits_locked(t, *out, wanted), out);
+}
+
+int sysv_find_owned_locked(struct task *t, enum sysv_kind kind, int id, struct sysv_object **out)
+{
+	int err = sysv_find_locked(kind, id, out);
+
+	return err ? err : keep_if(sysv_owns_locked(t, *out), out);
+}
+
+int sysv_find_stat_locked(struct task *t, enum sysv_kind kind, int id, bool by_slot, bool any, struct sysv_object **out)
+{
+	if (!by_slot)
+		return sysv_find_permitted_locked(t, kind, id, 0444, out);
+	*out = sysv_slot_locked(kind, id);
+	if (!*out)
+		return -EINVAL;
+	return any ? 0 : keep_if(sysv_permits_locked(t, *out, 0444), out);
+}
+
 void sysv_describe_locked(const struct sysv_object *o, struct ipc_perm *out)
 {
 	*out = (struct ipc_perm){ .__key = o->key,

@@ -55,6 +55,13 @@ int sysv_highest_locked(enum sysv_kind kind, int *count) REQUIRES(sysv_lock);
 int sysv_permits_locked(struct task *t, const struct sysv_object *o, int wanted) REQUIRES(sysv_lock) MUST_CHECK;
 /* IPC_SET and IPC_RMID: -EPERM. */
 int sysv_owns_locked(struct task *t, const struct sysv_object *o) REQUIRES(sysv_lock) MUST_CHECK;
+/* As sysv_find_locked(), for who may do that with the object. */
+int sysv_find_permitted_locked(struct task *t, enum sysv_kind kind, int id, int wanted, struct sysv_object **out) REQUIRES(sysv_lock)
+	MUST_CHECK;
+int sysv_find_owned_locked(struct task *t, enum sysv_kind kind, int id, struct sysv_object **out) REQUIRES(sysv_lock) MUST_CHECK;
+/* For IPC_STAT (by id), SHM_STAT and its sisters (by slot), SHM_STAT_ANY and its (whoever asks). */
+int sysv_find_stat_locked(struct task *t, enum sysv_kind kind, int id, bool by_slot, bool any, struct sysv_object **out)
+	REQUIRES(sysv_lock) MUST_CHECK;
 void sysv_describe_locked(const struct sysv_object *o, struct ipc_perm *out) REQUIRES(sysv_lock);
 /* IPC_SET's part: owner and permissions. */
 void sysv_set_locked(struct sysv_object *o, const struct ipc_perm *from) REQUIRES(sysv_lock);

@@ -159,10 +159,8 @@ static int transfer(struct task *t, int id, struct message **m, const struct msg
 	struct waiter w;
 	int err = find_queue(id, &o);
 
-	if (err) {
-		sysv_put(o);
+	if (err)
 		return err;
-	}
 	q = queue_from(o);
 	waiter_init(&w, sleeper_self(), awaited);
 	waitq_add(&q->changed, &w);
@@ -194,16 +192,11 @@ int msg_receive(struct task *t, int id, const struct msg_want *want, struct mess
 
 int msg_stat(struct task *t, int id, int cmd, struct msqid_ds *out)
 {
-	struct sysv_object *o = NULL;
-	int r = 0;
+	struct sysv_object *o;
+	int r;
 
 	mutex_lock(&sysv_lock);
-	if (cmd == IPC_STAT)
-		r = sysv_find_locked(SYSV_MSG, id, &o);
-	else if (!(o = sysv_slot_locked(SYSV_MSG, id)))
-		r = -EINVAL;
-	if (!r && cmd != MSG_STAT_ANY)
-		r = sysv_permits_locked(t, o, 0444);
+	r = sysv_find_stat_locked(t, SYSV_MSG, id, cmd != IPC_STAT, cmd == MSG_STAT_ANY, &o);
 	if (!r) {
 		struct msg_queue *q = queue_from(o);
 
@@ -229,9 +222,7 @@ int msg_set(struct task *t, int id, const struct msqid_ds *from)
 	int err;
 
 	mutex_lock(&sysv_lock);
-	err = sysv_find_locked(SYSV_MSG, id, &o);
-	if (!err)
-		err = sysv_owns_locked(t, o);
+	err = sysv_find_owned_locked(t, SYSV_MSG, id, &o);
 	if (!err && from->msg_qbytes > MSG_QUEUE_BYTES && !cred_capable(t->cred, 24 /* CAP_SYS_RESOURCE */))
 		err = -EPERM;
 	if (!err) {
@@ -252,9 +243,7 @@ int msg_remove(struct task *t, int id)
 	int err;
 
 	mutex_lock(&sysv_lock);
-	err = sysv_find_locked(SYSV_MSG, id, &o);
-	if (!err)
-		err = sysv_owns_locked(t, o);
+	err = sysv_find_owned_locked(t, SYSV_MSG, id, &o);
 	if (!err)
 		sysv_remove_locked(o);
 	mutex_unlock(&sysv_lock);

@@ -189,13 +189,11 @@ static int check_locked(struct task *t, struct sem_set *s, struct sem_wait *w) R
 		if (w->ops[i].sem_num >= s->count)
 			return -EFBIG;
 		alters |= w->ops[i].sem_op != 0;
-		undo |= (w->ops[i].sem_flg & SEM_UNDO) && w->ops[i].sem_op;
+		undo |= (w->ops[i].sem_flg & SEM_UNDO) != 0;
 	}
 	err = sysv_permits_locked(t, &s->object, alters ? 0222 : 0444);
 	if (err)
 		return err;
-	for (size_t i = 0; i < w->count; i++)
-		undo |= (w->ops[i].sem_flg & SEM_UNDO) != 0;
 	if (undo && !(w->undo = undo_of_locked(s, t->tg)))
 		return -ENOMEM;
 	return 0;
@@ -285,26 +283,13 @@ void sem_group_exited(struct thread_group *tg)
 
 /* --- semctl --- */
 
-/* Finds the set for something that needs `wanted` permissions; a reference with it. */
-static int lookup_locked(struct task *t, int id, int wanted, struct sysv_object **o) REQUIRES(sysv_lock)
-{
-	int err = sysv_find_locked(SYSV_SEM, id, o);
-
-	return err ? err : sysv_permits_locked(t, *o, wanted);
-}
-
 int sem_stat(struct task *t, int id, int cmd, struct semid_ds *out)
 {
-	struct sysv_object *o = NULL;
-	int r = 0;
+	struct sysv_object *o;
+	int r;
 
 	mutex_lock(&sysv_lock);
-	if (cmd == IPC_STAT)
-		r = sysv_find_locked(SYSV_SEM, id, &o);
-	else if (!(o = sysv_slot_locked(SYSV_SEM, id)))
-		r = -EINVAL;
-	if (!r && cmd != SEM_STAT_ANY)
-		r = sysv_permits_locked(t, o, 0444);
+	r = sysv_find_stat_locked(t, SYSV_SEM, id, cmd != IPC_STAT, cmd == SEM_STAT_ANY, &o);
 	if (!r) {
 		struct sem_set *s = set_from(o);
 
@@ -323,9 +308,7 @@ int sem_set_perm(struct task *t, int id, const struct semid_ds *from)
 	int err;
 
 	mutex_lock(&sysv_lock);
-	err = sysv_find_locked(SYSV_SEM, id, &o);
-	if (!err)
-		err = sysv_owns_locked(t, o);
+	err = sysv_find_owned_locked(t, SYSV_SEM, id, &o);
 	if (!err) {
 		sysv_set_locked(o, &from->sem_perm);
 		set_from(o)->ctime = time(NULL);
@@ -341,9 +324,7 @@ int sem_remove(struct task *t, int id)
 	int err;
 
 	mutex_lock(&sysv_lock);
-	err = sysv_find_locked(SYSV_SEM, id, &o);
-	if (!err)
-		err = sysv_owns_locked(t, o);
+	err = sysv_find_owned_locked(t, SYSV_SEM, id, &o);
 	if (!err) {
 		struct sem_set *s = set_from(o);
 		struct sem_wait *w;
@@ -381,7 +362,7 @@ int sem_ask(struct task *t, int id, int index, int cmd)
 	int r;
 
 	mutex_lock(&sysv_lock);
-	r = lookup_locked(t, id, 0444, &o);
+	r = sysv_find_permitted_locked(t, SYSV_SEM, id, 0444, &o);
 	s = o ? set_from(o) : NULL;
 	if (!r && (index < 0 || index >= s->count))
 		r = -EINVAL;
@@ -452,7 +433,7 @@ int sem_get_all(struct task *t, int id, unsigned short *values, int count)
 	int r;
 
 	mutex_lock(&sysv_lock);
-	r = lookup_locked(t, id, 0444, &o);
+	r = sysv_find_permitted_locked(t, SYSV_SEM, id, 0444, &o);
 	if (!r && set_from(o)->count != count)
 		r = -EIDRM; /* another set by now */
 	for (int i = 0; !r && i < count; i++)
@@ -471,7 +452,7 @@ int sem_set_all(struct task *t, int id, const unsigned short *values, int count)
 		if (values[i] > SEM_VALUE_MAX_V)
 			return -ERANGE;
 	mutex_lock(&sysv_lock);
-	r = lookup_locked(t, id, 0222, &o);
+	r = sysv_find_permitted_locked(t, SYSV_SEM, id, 0222, &o);
 	if (!r && set_from(o)->count != count)
 		r = -EIDRM;
 	if (!r) {

@@ -215,19 +215,13 @@ int shm_attach(struct task *t, int id, uint64_t addr, int flags, uint64_t *out)
 	if (err)
 		return err;
 	mutex_lock(&sysv_lock);
-	err = sysv_find_locked(SYSV_SHM, id, &o);
-	if (err) {
-		mutex_unlock(&sysv_lock);
-		return err;
-	}
-	s = shm_from(o);
-	err = sysv_permits_locked(t, o, wanted);
-	s->attaching += !err;
+	err = sysv_find_permitted_locked(t, SYSV_SHM, id, wanted, &o);
+	if (!err)
+		shm_from(o)->attaching++;
 	mutex_unlock(&sysv_lock);
-	if (err) {
-		sysv_put(o);
+	if (err)
 		return err;
-	}
+	s = shm_from(o);
 	m.len = s->size;
 	m.mappable = &s->mappable;
 	/* A range that wraps around is a mistake, one that is too high is no room. */
@@ -263,16 +257,11 @@ static void describe_locked(struct shm *s, struct shmid_ds *out) REQUIRES(sysv_l
 
 int shm_stat(struct task *t, int id, int cmd, struct shmid_ds *out)
 {
-	struct sysv_object *o = NULL;
-	int r = 0;
+	struct sysv_object *o;
+	int r;
 
 	mutex_lock(&sysv_lock);
-	if (cmd == IPC_STAT)
-		r = sysv_find_locked(SYSV_SHM, id, &o);
-	else if (!(o = sysv_slot_locked(SYSV_SHM, id)))
-		r = -EINVAL;
-	if (!r && cmd != SHM_STAT_ANY)
-		r = sysv_permits_locked(t, o, 0444);
+	r = sysv_find_stat_locked(t, SYSV_SHM, id, cmd != IPC_STAT, cmd == SHM_STAT_ANY, &o);
 	if (!r) {
 		describe_locked(shm_from(o), out);
 		r = cmd == IPC_STAT ? 0 : o->id;
@@ -288,9 +277,7 @@ int shm_set(struct task *t, int id, const struct shmid_ds *from)
 	int err;
 
 	mutex_lock(&sysv_lock);
-	err = sysv_find_locked(SYSV_SHM, id, &o);
-	if (!err)
-		err = sysv_owns_locked(t, o);
+	err = sysv_find_owned_locked(t, SYSV_SHM, id, &o);
 	if (!err) {
 		sysv_set_locked(o, &from->shm_perm);
 		shm_from(o)->ctime = time(NULL);
@@ -307,9 +294,7 @@ int shm_remove(struct task *t, int id)
 	int err;
 
 	mutex_lock(&sysv_lock);
-	err = sysv_find_locked(SYSV_SHM, id, &o);
-	if (!err)
-		err = sysv_owns_locked(t, o);
+	err = sysv_find_owned_locked(t, SYSV_SHM, id, &o);
 	if (!err) {
 		o->mode |= SHM_DEST;
 		o->key = IPC_PRIVATE; /* the key is free for the next one */
