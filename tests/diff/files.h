@@ -47,6 +47,7 @@ int tree_remove(int parent, const char *name);
 
 /* Choices. The text of what was chosen is added to p->out. */
 const char *choose_path(struct player *p, struct rng *r, char buf[static PATH_ROOM]);
+mode_t choose_mode(struct player *p, struct rng *r, const mode_t *modes, size_t count);
 int choose_dir(struct player *p, struct rng *r); /* AT_FDCWD, or a slot's descriptor */
 int choose_slot(struct player *p, struct rng *r);
 int choose_fd(struct player *p, struct rng *r);

@@ -8,19 +8,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static mode_t choose_mode(struct player *p, struct rng *r)
-{
-	static const mode_t modes[] = { 0644, 0755, 0777, 0600, 0700, 0, 0111, 0444, 0222, 01777, 02755, 04711, 06644, 0177777 };
-	mode_t mode = PICK(r, modes);
-
-	text_add(&p->out, " %o", mode);
-	return mode;
-}
+static const mode_t modes[] = { 0644, 0755, 0777, 0600, 0700, 0, 0111, 0444, 0222, 01777, 02755, 04711, 06644, 0177777 };
 
 static void play_chmod(struct player *p, struct rng *r)
 {
 	char path[PATH_ROOM];
-	mode_t mode = choose_mode(p, r);
+	mode_t mode = choose_mode(p, r, modes, COUNT(modes));
 	int dir = choose_dir(p, r);
 
 	if (one_in(r, 2)) {

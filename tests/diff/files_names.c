@@ -62,6 +62,14 @@ int choose_fd(struct player *p, struct rng *r)
 	return p->fd[choose_slot(p, r)];
 }
 
+mode_t choose_mode(struct player *p, struct rng *r, const mode_t *modes, size_t count)
+{
+	mode_t mode = modes[rng_below(r, count)];
+
+	text_add(&p->out, " %o", mode);
+	return mode;
+}
+
 int choose_dir(struct player *p, struct rng *r)
 {
 	return one_in(r, 6) ? choose_fd(p, r) : AT_FDCWD;
@@ -95,20 +103,13 @@ static int choose_flags(struct player *p, struct rng *r)
 	return flags;
 }
 
-static mode_t choose_mode(struct player *p, struct rng *r)
-{
-	static const mode_t modes[] = { 0644, 0644, 0755, 0755, 0600, 0666, 0777, 0, 0444, 0300, 01777, 02775, 04755, 02644 };
-	mode_t mode = PICK(r, modes);
-
-	text_add(&p->out, " %o", mode);
-	return mode;
-}
+static const mode_t modes[] = { 0644, 0644, 0755, 0755, 0600, 0666, 0777, 0, 0444, 0300, 01777, 02775, 04755, 02644 };
 
 static void play_open(struct player *p, struct rng *r)
 {
 	char path[PATH_ROOM];
 	int dir = choose_dir(p, r), flags = choose_flags(p, r);
-	mode_t mode = choose_mode(p, r);
+	mode_t mode = choose_mode(p, r, modes, COUNT(modes));
 
 	keep_fd(p, r, openat(dir, choose_path(p, r, path), flags, mode));
 }
@@ -117,7 +118,7 @@ static void play_tmpfile(struct player *p, struct rng *r)
 {
 	char path[PATH_ROOM];
 	int dir = choose_dir(p, r), flags = O_TMPFILE | (one_in(r, 5) ? O_WRONLY : O_RDWR) | (one_in(r, 4) ? O_EXCL : 0);
-	mode_t mode = choose_mode(p, r);
+	mode_t mode = choose_mode(p, r, modes, COUNT(modes));
 
 	text_add(&p->out, " %#o", flags);
 	keep_fd(p, r, openat(dir, choose_path(p, r, path), flags, mode));
@@ -160,7 +161,7 @@ static void play_mkdir(struct player *p, struct rng *r)
 {
 	char path[PATH_ROOM];
 	int dir = choose_dir(p, r);
-	mode_t mode = choose_mode(p, r);
+	mode_t mode = choose_mode(p, r, modes, COUNT(modes));
 
 	text_result(&p->out, mkdirat(dir, choose_new_path(p, r, path), mode));
 }
@@ -169,7 +170,7 @@ static void play_mknod(struct player *p, struct rng *r)
 {
 	static const mode_t types[] = { S_IFREG, S_IFIFO, S_IFSOCK, 0, S_IFCHR, S_IFDIR };
 	char path[PATH_ROOM];
-	mode_t mode = PICK(r, types) | choose_mode(p, r);
+	mode_t mode = PICK(r, types) | choose_mode(p, r, modes, COUNT(modes));
 
 	text_add(&p->out, " %#o", mode);
 	text_result(&p->out, mknodat(AT_FDCWD, choose_new_path(p, r, path), mode, 0x103));

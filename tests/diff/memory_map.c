@@ -94,6 +94,23 @@ static bool in_arena(const char *p)
 	return p >= seq.arena && p < slot_address(SLOTS);
 }
 
+/* Tells what mmap or mremap gave, and touches it where it lies in the arena, on s. True: it lies elsewhere and is the caller's to end. */
+static bool lies_elsewhere(struct rng *r, char *p, struct span s)
+{
+	if (p == MAP_FAILED) {
+		say_result(-1);
+		return false;
+	}
+	if (in_arena(p)) {
+		say(" = %ld", (long)(p - seq.arena) / PAGE);
+		if (rng_one_in(r, 2))
+			touch_some(r, s);
+		return false;
+	}
+	say(" elsewhere");
+	return true;
+}
+
 /* A mapping that the kernel placed: looked at, then removed or moved into the arena. */
 static void use_elsewhere(struct rng *r, const struct request *q, char *p)
 {
@@ -129,18 +146,8 @@ void op_mmap(struct rng *r)
 		size -= rng_below(r, PAGE);
 	say_request(&q);
 	p = mmap(q.addr, size, q.prot, q.flags, sources[q.source].fd < 0 ? -1 : fds[sources[q.source].fd], q.offset);
-	if (p == MAP_FAILED) {
-		say_result(-1);
-		return;
-	}
-	if (in_arena(p)) {
-		say(" = %ld", (long)(p - seq.arena) / PAGE);
-		if (rng_one_in(r, 2))
-			touch_some(r, q.span);
-	} else {
-		say(" elsewhere");
+	if (lies_elsewhere(r, p, q.span))
 		use_elsewhere(r, &q, p);
-	}
 }
 
 bool map_fresh(struct rng *r, struct span s, int prot, bool shared)
@@ -206,17 +213,8 @@ static void remap(struct rng *r, char *old, size_t old_size)
 	say(" %ld pages at %ld to %ld flags %d at %d", (long)old_size / PAGE, (long)(old - seq.arena) / PAGE, (long)size / PAGE, flags,
 	    to.first * seq.scale);
 	p = mremap(old, old_size, size, flags, span_start(to));
-	if (p == MAP_FAILED) {
-		say_result(-1);
+	if (!lies_elsewhere(r, p, to))
 		return;
-	}
-	if (in_arena(p)) {
-		say(" = %ld", (long)(p - seq.arena) / PAGE);
-		if (rng_one_in(r, 2))
-			touch_some(r, to);
-		return;
-	}
-	say(" elsewhere");
 	touch_ends(p, size);
 	/* At home in the arena, or gone. */
 	if (!rng_one_in(r, 2) || mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, span_start(to)) == MAP_FAILED)

@@ -10,14 +10,6 @@
 
 TestSuite(event, .init = harness_init, .fini = harness_fini, .timeout = 120);
 
-#define RUN_TEST_GUEST(blob, fn)                                                                                       \
-	do {                                                                                                           \
-		struct guest guest_;                                                                                   \
-		GUEST_NEW(&guest_, blob);                                                                              \
-		guest_run(&guest_, fn);                                                                                \
-		guest_free(&guest_);                                                                                   \
-	} while (0)
-
 static void do_syscalls(struct guest *g, struct platform_ctx *ctx)
 {
 	struct platform_event ev;

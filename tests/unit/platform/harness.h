@@ -67,4 +67,13 @@ void pause_a_little(void);
 /* No function of as runs any more. */
 void as_settle(struct platform_as *as);
 
+/* One function on one guest of its own. */
+#define RUN_TEST_GUEST(blob, fn)                                                                                       \
+	do {                                                                                                           \
+		struct guest guest_;                                                                                   \
+		GUEST_NEW(&guest_, blob);                                                                              \
+		guest_run(&guest_, fn);                                                                                \
+		guest_free(&guest_);                                                                                   \
+	} while (0)
+
 #endif

@@ -93,11 +93,7 @@ static void do_interrupt_first(struct guest *g, struct platform_ctx *ctx)
 
 Test(life, a_pending_interrupt_returns_at_once_and_once)
 {
-	struct guest g;
-
-	GUEST_NEW(&g, guest_getpid);
-	guest_run(&g, do_interrupt_first);
-	guest_free(&g);
+	RUN_TEST_GUEST(guest_getpid, do_interrupt_first);
 }
 
 /* Interrupts rain on a context that injects and runs: no call is lost or made twice. */
@@ -505,9 +501,5 @@ static void do_break_the_batch(struct guest *g, struct platform_ctx *ctx)
 
 Test(life, an_injection_that_faults_ends_the_stub)
 {
-	struct guest g;
-
-	GUEST_NEW(&g, guest_getpid);
-	guest_run(&g, do_break_the_batch);
-	guest_free(&g);
+	RUN_TEST_GUEST(guest_getpid, do_break_the_batch);
 }

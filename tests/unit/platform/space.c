@@ -90,11 +90,7 @@ static void do_batch(struct guest *g, struct platform_ctx *ctx)
 
 Test(space, a_batch_stops_at_the_first_failure)
 {
-	struct guest g;
-
-	GUEST_NEW(&g, guest_getpid);
-	guest_run(&g, do_batch);
-	guest_free(&g);
+	RUN_TEST_GUEST(guest_getpid, do_batch);
 }
 
 Test(space, the_stub_pages_are_out_of_reach)
