@@ -180,6 +180,11 @@ uint64_t task_rlimit(struct task *t, int resource)
 	return __atomic_load_n(&t->tg->rlimits[resource].rlim_cur, __ATOMIC_RELAXED);
 }
 
+bool task_may_have_nice_locked(const struct task *t, int nice)
+{
+	return 20 - nice <= (int64_t)MIN(t->tg->rlimits[RLIMIT_NICE].rlim_cur, 40);
+}
+
 void rlimits_apply_locked(struct thread_group *tg, struct mm *mm)
 {
 	struct mm_limits *l = mm_limits(mm);

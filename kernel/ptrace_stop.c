@@ -162,9 +162,14 @@ static siginfo_t stop_info(struct task *t, int sig, int code)
 }
 
 /* A stop with SIGTRAP that the kernel makes up: `code` is what wait reports. */
+static struct trace_stop trap_stop(struct task *t, enum trace_stop_kind kind, int code)
+{
+	return (struct trace_stop){ .kind = kind, .code = code, .has_info = true, .info = stop_info(t, SIGTRAP, code) };
+}
+
 static int notify(struct task *t, enum trace_stop_kind kind, int code, uint64_t message)
 {
-	struct trace_stop s = { .kind = kind, .code = code, .has_info = true, .info = stop_info(t, SIGTRAP, code) };
+	struct trace_stop s = trap_stop(t, kind, code);
 
 	return stop(t, &s, CLD_TRAPPED, message);
 }
@@ -260,10 +265,15 @@ int trace_clone_event_locked(struct task *t, uint64_t flags, uint64_t exit_signa
 	return t->ptrace && (t->ptrace->options & 1u << event) ? event : 0;
 }
 
+static bool mode_shows_exit(enum trace_mode m)
+{
+	return m != TRACE_CONT && !mode_emulates(m);
+}
+
 /* After a stop in the middle of a call, which may have begun unobserved. */
 static void expect_call_exit(struct task *t)
 {
-	t->trace_exit_due = t->trace_mode != TRACE_CONT && !mode_emulates(t->trace_mode);
+	t->trace_exit_due = mode_shows_exit(t->trace_mode);
 	if (t->trace_exit_due)
 		atomic_store(&t->work, true);
 }
@@ -302,11 +312,9 @@ static void exec_stop(struct task *t)
 
 void trace_last_stop(struct task *t, int status)
 {
-	int code = SIGTRAP | PTRACE_EVENT_EXIT << 8;
-	struct trace_stop s = {
-		.kind = STOP_EVENT, .code = code, .last = true, .has_info = true, .info = stop_info(t, SIGTRAP, code)
-	};
+	struct trace_stop s = trap_stop(t, STOP_EVENT, SIGTRAP | PTRACE_EVENT_EXIT << 8);
 
+	s.last = true;
 	(void)!stop(t, &s, CLD_TRAPPED, (uint64_t)status);
 }
 
@@ -320,7 +328,7 @@ static int call_stop(struct task *t, enum trace_stop_kind kind, struct trace_sto
 	if (t->ptrace && (t->ptrace->options & PTRACE_O_TRACESYSGOOD))
 		code |= 0x80;
 	mutex_unlock(&tasks_lock);
-	*s = (struct trace_stop){ .kind = kind, .code = code, .has_info = true, .info = stop_info(t, SIGTRAP, code) };
+	*s = trap_stop(t, kind, code);
 	int sig = stop(t, s, CLD_TRAPPED,
 		       kind == STOP_CALL_ENTRY ? PTRACE_EVENTMSG_SYSCALL_ENTRY : PTRACE_EVENTMSG_SYSCALL_EXIT);
 
@@ -348,8 +356,7 @@ static void changed_call(const struct trace_stop *s, uint64_t *nr, uint64_t args
 
 bool trace_seccomp(struct task *t, uint16_t data)
 {
-	int code = SIGTRAP | PTRACE_EVENT_SECCOMP << 8;
-	struct trace_stop s = { .kind = STOP_SECCOMP, .code = code, .has_info = true, .info = stop_info(t, SIGTRAP, code) };
+	struct trace_stop s = trap_stop(t, STOP_SECCOMP, SIGTRAP | PTRACE_EVENT_SECCOMP << 8);
 
 	if (!trace_event_wanted(t, PTRACE_EVENT_SECCOMP) || stop(t, &s, CLD_TRAPPED, data) < 0) {
 		platform_set_result(t->ctx, (uint64_t)-ENOSYS);
@@ -371,7 +378,7 @@ static bool enter_call(struct task *t, struct platform_ctx *ctx, struct platform
 
 	if (call_stop(t, STOP_CALL_ENTRY, &s) < 0)
 		return true;
-	t->trace_exit_due = t->trace_mode != TRACE_CONT && !mode_emulates(t->trace_mode);
+	t->trace_exit_due = mode_shows_exit(t->trace_mode);
 	changed_call(&s, &call->nr, call->args);
 	if (!emulate && !(s.regs_changed && call->nr == UINT64_MAX) && !signal_fatal_pending(t))
 		return true;

@@ -51,9 +51,8 @@ enum {
 	UC_SIGCONTEXT_SS = 2,
 	UC_STRICT_RESTORE_SS = 4,
 	RED_ZONE = 128,
-	FXSAVE_SIZE = 512,
 	XSAVE_HEADER = 64,
-	XSAVE_MIN = FXSAVE_SIZE + XSAVE_HEADER,
+	XSAVE_MIN = PLATFORM_FXSAVE_SIZE + XSAVE_HEADER,
 	SW_OFFSET = 464, /* the software words in the FXSAVE area */
 	MAGIC2_SIZE = 4,
 };
@@ -83,7 +82,7 @@ static void find_layout(void)
 	uint32_t a, b, c, d, low, high;
 
 	layout.features = legacy;
-	layout.size = FXSAVE_SIZE;
+	layout.size = PLATFORM_FXSAVE_SIZE;
 	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || platform_xstate_size() < XSAVE_MIN)
 		return;
 	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -102,12 +101,12 @@ static void find_layout(void)
 static bool have_xsave(void)
 {
 	pthread_once(&layout_once, find_layout);
-	return layout.size > FXSAVE_SIZE;
+	return layout.size > PLATFORM_FXSAVE_SIZE;
 }
 
 static uint32_t frame_xstate_size(void)
 {
-	return have_xsave() ? layout.size + MAGIC2_SIZE : FXSAVE_SIZE;
+	return have_xsave() ? layout.size + MAGIC2_SIZE : PLATFORM_FXSAVE_SIZE;
 }
 
 uint64_t signal_frame_size(void)
@@ -155,9 +154,9 @@ static int fill_xstate(struct task *t, unsigned char *buf)
 	};
 	memcpy(buf + SW_OFFSET, &sw, sizeof(sw));
 	/* The legacy parts are always there: who reads a frame does not look whether they were in their initial state. */
-	memcpy(&present, buf + FXSAVE_SIZE, sizeof(present));
+	memcpy(&present, buf + PLATFORM_FXSAVE_SIZE, sizeof(present));
 	present = (present & layout.features) | legacy;
-	memcpy(buf + FXSAVE_SIZE, &present, sizeof(present));
+	memcpy(buf + PLATFORM_FXSAVE_SIZE, &present, sizeof(present));
 	memcpy(buf + layout.size, &magic2, MAGIC2_SIZE);
 	return 0;
 }
@@ -237,7 +236,7 @@ out_free:
 
 /* --- and back --- */
 
-/* How many bytes of XSAVE state a frame holds; FXSAVE_SIZE when it claims nothing more that can be believed. */
+/* How many bytes of XSAVE state a frame holds; PLATFORM_FXSAVE_SIZE when it claims nothing more that can be believed. */
 static uint32_t believed_size(const unsigned char *buf, size_t got, uint64_t *features)
 {
 	struct sw_words sw;
@@ -247,10 +246,10 @@ static uint32_t believed_size(const unsigned char *buf, size_t got, uint64_t *fe
 	memcpy(&sw, buf + SW_OFFSET, sizeof(sw));
 	if (sw.magic1 != magic1 || sw.xstate_size < XSAVE_MIN || sw.xstate_size > layout.size ||
 	    sw.xstate_size > sw.extended_size || sw.xstate_size + MAGIC2_SIZE > got)
-		return FXSAVE_SIZE;
+		return PLATFORM_FXSAVE_SIZE;
 	memcpy(&end, buf + sw.xstate_size, sizeof(end));
 	if (end != magic2)
-		return FXSAVE_SIZE;
+		return PLATFORM_FXSAVE_SIZE;
 	*features = sw.xfeatures & layout.features;
 	return sw.xstate_size;
 }
@@ -274,17 +273,17 @@ static int restore_xstate(struct task *t, uint64_t fp)
 	if (!buf)
 		return -ENOMEM;
 	got = guest_read_some(t->mm, buf, fp, frame_xstate_size());
-	if (got < FXSAVE_SIZE)
+	if (got < PLATFORM_FXSAVE_SIZE)
 		goto out_free;
 	if (have_xsave()) {
 		uint32_t size = believed_size(buf, (size_t)got, &features);
 
 		memset(buf + size, 0, room - size);
-		memcpy(&present, buf + FXSAVE_SIZE, sizeof(present));
-		if (size == FXSAVE_SIZE)
+		memcpy(&present, buf + PLATFORM_FXSAVE_SIZE, sizeof(present));
+		if (size == PLATFORM_FXSAVE_SIZE)
 			present = legacy;
 		present &= features;
-		memcpy(buf + FXSAVE_SIZE, &present, sizeof(present));
+		memcpy(buf + PLATFORM_FXSAVE_SIZE, &present, sizeof(present));
 	}
 	r = platform_xstate_set(t->ctx, buf, platform_xstate_size());
 out_free:

@@ -281,5 +281,7 @@ bool task_interrupted(struct task *t);
 void task_cputime(struct task *t, int64_t *utime, int64_t *stime);
 void group_cputime(struct thread_group *tg, int64_t *utime, int64_t *stime);
 uint64_t task_rlimit(struct task *t, int resource);
+/* RLIMIT_NICE: may t have that nice value without CAP_SYS_NICE? */
+bool task_may_have_nice_locked(const struct task *t, int nice) REQUIRES(tasks_lock);
 
 #endif

@@ -88,40 +88,12 @@ static void look_up_files(struct mm *mm, struct range r)
 	}
 }
 
-int mm_mincore(struct mm *mm, uint64_t addr, uint64_t len, unsigned char *vec)
+/* MM_PAGE_* of each page of r, which lies in states. */
+static void page_states_locked(struct mm *mm, struct range r, unsigned char *states)
 {
-	struct range r;
-	struct seg p;
-	int err = 0;
-
-	if (addr & ~PAGE_MASK)
-		return -EINVAL;
-	if (!range_from(addr, len, &r))
-		return -ENOMEM;
-	memset(vec, 0, range_len(r) / PAGE_SIZE);
-	mm_lock(mm);
-	if (!vma_covers_locked(mm, r))
-		err = -ENOMEM;
-	else
-		look_up_files(mm, r);
-	for (p = segset_lower_bound(&mm->pmas, r.start); !err && seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
-		struct range part = range_intersect(seg_range(p), r);
-
-		pma_residency(p, part, vec + (part.start - r.start) / PAGE_SIZE);
-	}
-	mm_unlock(mm);
-	for (uint64_t i = 0; i < range_len(r) / PAGE_SIZE; i++)
-		vec[i] &= 1;
-	return err;
-}
-
-void mm_page_states(struct mm *mm, uint64_t addr, unsigned char *states, size_t count)
-{
-	const struct range r = range_make(addr, addr + count * PAGE_SIZE);
 	struct seg p;
 
-	memset(states, 0, count);
-	mm_lock(mm);
+	memset(states, 0, range_len(r) / PAGE_SIZE);
 	for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
 		const struct range part = range_intersect(seg_range(p), r);
 		unsigned char *state = states + (part.start - r.start) / PAGE_SIZE;
@@ -130,6 +102,34 @@ void mm_page_states(struct mm *mm, uint64_t addr, unsigned char *states, size_t 
 		for (uint64_t i = 0; i < range_len(part) / PAGE_SIZE; i++)
 			state[i] = !(state[i] & 1) ? 0 : MM_PAGE_PRESENT | (pma_of(p)->private ? 0 : MM_PAGE_SHARED);
 	}
+}
+
+int mm_mincore(struct mm *mm, uint64_t addr, uint64_t len, unsigned char *vec)
+{
+	struct range r;
+	int err = 0;
+
+	if (addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (!range_from(addr, len, &r))
+		return -ENOMEM;
+	mm_lock(mm);
+	if (!vma_covers_locked(mm, r)) {
+		err = -ENOMEM;
+	} else {
+		look_up_files(mm, r);
+		page_states_locked(mm, r, vec);
+	}
+	mm_unlock(mm);
+	for (uint64_t i = 0; !err && i < range_len(r) / PAGE_SIZE; i++)
+		vec[i] &= MM_PAGE_PRESENT;
+	return err;
+}
+
+void mm_page_states(struct mm *mm, uint64_t addr, unsigned char *states, size_t count)
+{
+	mm_lock(mm);
+	page_states_locked(mm, range_make(addr, addr + count * PAGE_SIZE), states);
 	mm_unlock(mm);
 }
 

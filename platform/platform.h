@@ -144,7 +144,9 @@ void platform_set_result(struct platform_ctx *ctx, uint64_t rax);
 uint64_t platform_sp(struct platform_ctx *ctx);
 uint64_t platform_ip(struct platform_ctx *ctx);
 
-/* The extended state (XSAVE layout of the host, standard format). set refuses with -EINVAL what the host refuses. */
+/* The extended state (XSAVE layout of the host, standard format). set refuses with -EINVAL what the host refuses. x87 and SSE come first,
+ * as FXSAVE lays them out; all that a processor without XSAVE has. */
+enum { PLATFORM_FXSAVE_SIZE = sizeof(struct user_fpregs_struct) };
 size_t platform_xstate_size(void);
 int platform_xstate_get(struct platform_ctx *ctx, void *buf, size_t size) MUST_CHECK;
 int platform_xstate_set(struct platform_ctx *ctx, const void *buf, size_t size) MUST_CHECK;

@@ -143,20 +143,25 @@ static int trees_open(const struct options *o, const char *cwd, bool mounts, str
 	return 0;
 }
 
+/* /proc of the sentry's own pid namespace. */
+static int mount_own_proc(const char *at)
+{
+	return mount("proc", at, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) ? -errno : 0;
+}
+
 /* A /proc for the empty root: of the sentry's own pid namespace, or else the host's. */
 static int mount_proc(const char *at, struct layers *layers)
 {
-	int err;
+	int err = mount_own_proc(at);
 
-	if (!mount("proc", at, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) {
+	if (!err) {
 		if (layers->layer[LAYER_PID_NS].state == LAYER_ACTIVE)
 			layer_set_active(layers, LAYER_PROC);
 		else
 			layer_set_refused(layers, LAYER_PROC, layers->layer[LAYER_PID_NS].error);
 		return 0;
 	}
-	err = errno;
-	layer_set_refused(layers, LAYER_PROC, err);
+	layer_set_refused(layers, LAYER_PROC, -err);
 	return mount("/proc", at, NULL, MS_BIND | MS_REC, NULL) ? -errno : 0;
 }
 
@@ -196,8 +201,7 @@ static int pivot_to_empty(struct layers *layers)
 static void cover_proc(struct layers *layers)
 {
 	if (layers->layer[LAYER_MOUNT_NS].state == LAYER_ACTIVE && layers->layer[LAYER_PID_NS].state == LAYER_ACTIVE &&
-	    !mount(NULL, "/proc", NULL, MS_REC | MS_PRIVATE, NULL) &&
-	    !mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+	    !mount(NULL, "/proc", NULL, MS_REC | MS_PRIVATE, NULL) && !mount_own_proc("/proc"))
 		layer_set_active(layers, LAYER_PROC);
 }
 

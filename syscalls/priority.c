@@ -69,7 +69,7 @@ static int for_each_target(struct task *t, int which, uint32_t who, void (*fn)(s
 	return n;
 }
 
-static void lowest_nice(struct task *target, void *arg)
+static void lowest_nice(struct task *target, void *arg) REQUIRES(tasks_lock)
 {
 	int *nice = arg;
 
@@ -93,15 +93,14 @@ struct renice {
 	int nice, error;
 };
 
-static void set_nice(struct task *target, void *arg)
+static void set_nice(struct task *target, void *arg) REQUIRES(tasks_lock)
 {
 	struct renice *r = arg;
 	const struct cred *c = r->by->cred, *o = target->cred;
-	int64_t limit = (int64_t)MIN(target->tg->rlimits[RLIMIT_NICE].rlim_cur, 40);
 
 	if (c->euid != o->euid && c->euid != o->uid && !cred_capable(c, CAP_SYS_NICE)) {
 		r->error = -EPERM;
-	} else if (r->nice < target->nice && 20 - r->nice > limit && !cred_capable(c, CAP_SYS_NICE)) {
+	} else if (r->nice < target->nice && !task_may_have_nice_locked(target, r->nice) && !cred_capable(c, CAP_SYS_NICE)) {
 		r->error = -EACCES;
 	} else {
 		target->nice = r->nice;

@@ -26,7 +26,7 @@ enum {
 	REQ_SYSEMU_SINGLESTEP = 32,
 };
 
-enum { WORD = 8, FXSAVE_SIZE = 512 };
+enum { WORD = 8 };
 
 struct request {
 	struct task *t;
@@ -117,7 +117,7 @@ static int64_t set_xstate(const struct request *q, uint64_t addr, size_t size)
 static int64_t move_regset(const struct request *q, bool set, struct iovec *iov)
 {
 	uint64_t addr = (uint64_t)(uintptr_t)iov->iov_base;
-	size_t whole = (uint32_t)q->addr == NT_X86_XSTATE ? platform_xstate_size() : FXSAVE_SIZE;
+	size_t whole = (uint32_t)q->addr == NT_X86_XSTATE ? platform_xstate_size() : PLATFORM_FXSAVE_SIZE;
 
 	switch ((uint32_t)q->addr) {
 	case NT_PRSTATUS:
@@ -129,7 +129,7 @@ static int64_t move_regset(const struct request *q, bool set, struct iovec *iov)
 		if (!set)
 			return get_xstate(q, addr, iov->iov_len);
 		if (iov->iov_len != whole)
-			return whole == FXSAVE_SIZE ? -EINVAL : -EFAULT;
+			return whole == PLATFORM_FXSAVE_SIZE ? -EINVAL : -EFAULT;
 		return set_xstate(q, addr, whole);
 	default:
 		return -EINVAL;
@@ -292,9 +292,9 @@ static int64_t registers(const struct request *q, uint64_t what)
 	case REQ_SETREGS:
 		return set_regs(q, q->data, sizeof(struct user_regs_struct));
 	case REQ_GETFPREGS:
-		return get_xstate(q, q->data, FXSAVE_SIZE);
+		return get_xstate(q, q->data, PLATFORM_FXSAVE_SIZE);
 	case REQ_SETFPREGS:
-		return set_xstate(q, q->data, FXSAVE_SIZE);
+		return set_xstate(q, q->data, PLATFORM_FXSAVE_SIZE);
 	case PTRACE_GETREGSET:
 		return regset(q, false);
 	case PTRACE_SETREGSET:

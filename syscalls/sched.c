@@ -134,12 +134,6 @@ struct sched_change {
 	int nice;
 };
 
-/* RLIMIT_NICE: how good a nice value the unprivileged may take. */
-static bool may_have_nice_locked(const struct task *target, int nice) REQUIRES(tasks_lock)
-{
-	return 20 - nice <= (int64_t)MIN(target->tg->rlimits[RLIMIT_NICE].rlim_cur, 40);
-}
-
 /* What sched_setscheduler(2) and sched(7) let the owner of a task do without CAP_SYS_NICE. */
 static bool owner_may_locked(const struct task *target, const struct sched_change *c) REQUIRES(tasks_lock)
 {
@@ -150,10 +144,10 @@ static bool owner_may_locked(const struct task *target, const struct sched_chang
 			return false;
 		if (c->priority > target->sched_priority && c->priority > rt_limit)
 			return false;
-	} else if (c->has_nice && c->nice < target->nice && !may_have_nice_locked(target, c->nice)) {
+	} else if (c->has_nice && c->nice < target->nice && !task_may_have_nice_locked(target, c->nice)) {
 		return false;
 	}
-	if (target->sched_policy == POLICY_IDLE && c->policy != POLICY_IDLE && !may_have_nice_locked(target, target->nice))
+	if (target->sched_policy == POLICY_IDLE && c->policy != POLICY_IDLE && !task_may_have_nice_locked(target, target->nice))
 		return false;
 	return c->reset_on_fork || !target->sched_reset_on_fork;
 }

@@ -25,7 +25,7 @@ enum { USER_CS = 0x33, USER_DS = 0x2b };
 
 /* The XSAVE area (Intel's manual, volume 1, chapter 13): x87 and SSE first, then the header, which begins with a bitmap of the parts that
  * are there. */
-enum { XSTATE_HEADER = sizeof(struct user_fpregs_struct), XSTATE_MAX = 16 * PAGE_SIZE /* ample for any processor today (AMX: 11 KiB) */ };
+enum { XSTATE_HEADER = PLATFORM_FXSAVE_SIZE, XSTATE_MAX = 16 * PAGE_SIZE /* ample for any processor today (AMX: 11 KiB) */ };
 /* Bits of that bitmap: x87 and SSE; those with AVX and the three parts of AVX-512. */
 #define LEGACY_FEATURES UINT64_C(0x3)
 #define VECTOR_FEATURES UINT64_C(0xe7)
