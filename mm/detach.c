@@ -28,6 +28,9 @@ int mm_detach(struct mm *mm, uint64_t addr, const struct mappable_ops *ops)
 		if (belongs(g, addr, ops) && (!found || vma_of(g)->mappable == found)) {
 			found = vma_of(g)->mappable;
 			err = mm_unmap_locked(mm, r);
+			/* What is sealed stays attached, and as on Linux nobody is told. */
+			if (err == -EPERM)
+				err = 0;
 			g = segset_lower_bound(&mm->vmas, r.end);
 		} else {
 			g = seg_next(g);

@@ -39,8 +39,12 @@ static struct mappable *fill_info(struct mm *mm, struct seg g, bool want_usage, 
 
 	*out = (struct vma_info){ .range = seg_range(g),
 				  .prot = v->prot,
+				  .max_prot = v->max_prot,
 				  .shared = v->shared,
 				  .grows_down = v->grows_down,
+				  .dont_fork = v->dont_fork,
+				  .wipe_on_fork = v->wipe_on_fork,
+				  .sealed = v->sealed,
 				  .off = v->off };
 	if (v->lock != VMA_UNLOCKED)
 		out->locked = range_len(out->range);

@@ -35,8 +35,10 @@ static bool punch(struct mm *mm, struct seg vseg, struct seg p, struct range r)
 {
 	struct range file = pma_file_range(p, r);
 
-	return !vma_of(vseg)->mappable && !pma_of(p)->need_cow && memfile_sole_ref(mm->memfile, file) &&
-	       !memfile_decommit(mm->memfile, file);
+	if (vma_of(vseg)->mappable || pma_of(p)->need_cow || !memfile_sole_ref(mm->memfile, file))
+		return false;
+	mm_rss_falls_locked(mm, range_len(file));
+	return !memfile_decommit(mm->memfile, file);
 }
 
 static int discard(struct mm *mm, struct seg vseg, struct range r)
@@ -62,11 +64,29 @@ static int discard(struct mm *mm, struct seg vseg, struct range r)
 	return 0;
 }
 
+/* Advice after which bytes are gone, here or in a child: what sealed memory that cannot be written is safe from. */
+static bool loses_bytes(int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+	case MADV_DONTFORK:
+	case MADV_WIPEONFORK:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* 0, or why the vma refuses the advice. */
 static int refused(const struct vma *v, int advice)
 {
 	bool anon = !v->mappable;
 
+	if (v->sealed && anon && !(v->prot & PROT_WRITE) && loses_bytes(advice))
+		return -EPERM;
 	switch (advice) {
 	case MADV_DONTNEED:
 	case MADV_COLD:

@@ -59,6 +59,8 @@ int mm_mmap(struct mm *mm, const struct mmap_args *a, uint64_t *addr) MUST_CHECK
 int mm_detach(struct mm *mm, uint64_t addr, const struct mappable_ops *ops) MUST_CHECK;
 int mm_munmap(struct mm *mm, uint64_t addr, uint64_t len) MUST_CHECK;
 int mm_mprotect(struct mm *mm, uint64_t addr, uint64_t len, int prot, bool grows_down) MUST_CHECK;
+/* mseal(2): what r holds is neither unmapped, moved nor protected anew any more. -ENOMEM if r has a hole; nothing is sealed then. */
+int mm_mseal(struct mm *mm, uint64_t addr, uint64_t len) MUST_CHECK;
 int mm_mremap(struct mm *mm, uint64_t old, uint64_t old_len, uint64_t new_len, int flags, uint64_t new_addr,
 	      uint64_t *out) MUST_CHECK;
 /* remap_file_pages(2), by mapping anew as Linux does. */
@@ -96,9 +98,8 @@ void mm_get_stats(struct mm *mm, struct mm_stats *out);
 
 struct vma_info {
 	struct range range;
-	int prot;
-	bool shared;
-	bool grows_down;
+	int prot, max_prot;
+	bool shared, grows_down, dont_fork, wipe_on_fork, sealed;
 	uint64_t off, dev, ino;
 	uint64_t rss, anon, locked; /* bytes; filled only if want_usage */
 	char name[256];

@@ -37,6 +37,7 @@ struct vma {
 	uint8_t prot, max_prot;
 	uint8_t lock; /* enum vma_lock */
 	bool shared, grows_down, dont_fork, wipe_on_fork;
+	bool sealed; /* mseal(2): neither unmapped, moved nor protected anew, see mseal.c */
 	bool image; /* of a program or library (MAP_DENYWRITE): nobody writes to the file, so it may be copied early */
 };
 
@@ -93,7 +94,7 @@ struct mm {
 	uint64_t pma_gen; /* grows with every change of pmas */
 	struct pma_hint hints[PMA_HINTS];
 	uint64_t rss_anon, rss_file; /* bytes of pmas: an upper bound of what is touched */
-	uint64_t rss_measured_at, rss_peak; /* see info.c */
+	uint64_t rss_peak, rss_dropped; /* the most that was ever measured; bytes of pmas dropped since. See mm_rss_falls_locked() */
 	int eager_raises; /* how many more times PROT_WRITE is given to the stub at once: pmas_protect_locked() */
 	uint64_t cow_next, cow_unit; /* where a walking writer would copy next, and how much then */
 	_Atomic uint64_t stub_gen; /* grows with every change of the stub's mappings */
@@ -149,7 +150,7 @@ void vma_bury_locked(struct mm *mm, const struct vma *v);
 int vma_insert_locked(struct mm *mm, struct range r, const struct vma *v) MUST_CHECK;
 /* Counters follow what v says of `bytes`, added or (negative) removed. */
 void vma_account_locked(struct mm *mm, const struct vma *v, int64_t bytes);
-/* Removes every vma and pma in r, stub first. On failure vmas are unchanged. */
+/* Removes every vma and pma in r, stub first. On failure vmas are unchanged; -EPERM if one of them is sealed. */
 int mm_unmap_locked(struct mm *mm, struct range r) MUST_CHECK;
 /* May `more` segments be added? -ENOMEM at the map count limit or without memory; reserves them. */
 int vma_reserve_locked(struct mm *mm, size_t more) MUST_CHECK;
@@ -259,8 +260,11 @@ int stub_map_range_locked(struct mm *mm, struct range r, bool populate) MUST_CHE
 /* --- mm.c, info.c --- */
 /* Everything but an address space; one reference, one user. */
 struct mm *mm_alloc(struct memfile *mf) MUST_CHECK;
-/* Takes the peak of what is resident if it may have grown since it was last taken. */
+/* Takes the peak of what is resident: only the host knows which pages a guest has touched. */
 void mm_measure_rss_locked(struct mm *mm);
+/* To be called before `bytes` of pmas go. Takes the peak once more than an eighth of all has gone since it was last taken: the peak is
+ * never short of more than that, and asking costs little beside dropping. */
+void mm_rss_falls_locked(struct mm *mm, uint64_t bytes);
 /* Bytes of r that are there: private pages as the host says; of others, unless private_only, what has pmas. */
 uint64_t mm_resident_locked(struct mm *mm, struct range r, bool private_only);
 /* Which pages of r (inside pma p) the host holds: a byte a page, bit 0. */

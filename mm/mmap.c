@@ -8,10 +8,11 @@
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
 #endif
-/* What MAP_SHARED_VALIDATE accepts: flags that are older than itself. */
+/* What MAP_SHARED_VALIDATE accepts: flags that are older than itself, with the bits that tell sizes of huge pages. */
+#define HUGE_SIZES (0x1f << 26)
 #define KNOWN_FLAGS                                                                                                    \
 	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED |   \
-	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB)
+	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | HUGE_SIZES)
 
 int vma_populate_access(const struct vma *v)
 {
@@ -236,6 +237,8 @@ static int protectable(struct mm *mm, struct range r, int prot, uint64_t *stop)
 		v = vma_of(g);
 		if (prot & ~v->max_prot)
 			return -EACCES;
+		if (v->sealed)
+			return -EPERM;
 		if (!v->shared && !v->grows_down && (prot & ~v->prot & PROT_WRITE))
 			data += MIN(seg_end(g), r.end) - *stop;
 		if (data && data + mm->data_bytes > mm->limits.data)

@@ -254,6 +254,8 @@ static int remap_locked(struct mm *mm, struct remap *a, uint64_t *out)
 
 	if (!seg_ok(g))
 		return -EFAULT;
+	if (vma_of(g)->sealed)
+		return -EPERM;
 	if (!a->old_len && !vma_of(g)->shared)
 		return -EINVAL; /* a second view exists of shared memory only */
 	if (a->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))

@@ -62,7 +62,7 @@ static bool vma_merge(struct range r1, void *v1, struct range r2, const void *v2
 	(void)r2;
 	if (a->mappable != b.mappable || a->prot != b.prot || a->max_prot != b.max_prot || a->lock != b.lock ||
 	    a->shared != b.shared || a->grows_down != b.grows_down || a->dont_fork != b.dont_fork ||
-	    a->wipe_on_fork != b.wipe_on_fork || a->image != b.image || !same_name(a, &b))
+	    a->wipe_on_fork != b.wipe_on_fork || a->sealed != b.sealed || a->image != b.image || !same_name(a, &b))
 		return false;
 	if (a->mappable && a->off + range_len(r1) != b.off)
 		return false;
@@ -209,29 +209,30 @@ int vma_insert_locked(struct mm *mm, struct range r, const struct vma *v)
 	return 0;
 }
 
-static size_t count_in(struct mm *mm, struct range r)
+/* How many vmas lie in r, or -EPERM if one of them must stay. */
+static int count_removable(struct mm *mm, struct range r)
 {
 	struct seg g = segset_lower_bound(&mm->vmas, r.start);
-	size_t n = 0;
+	int n = 0;
 
-	for (; seg_ok(g) && seg_start(g) < r.end; g = seg_next(g))
-		n++;
+	for (; seg_ok(g) && seg_start(g) < r.end; g = seg_next(g), n++)
+		if (vma_of(g)->sealed)
+			return -EPERM;
 	return n;
 }
 
 int mm_unmap_locked(struct mm *mm, struct range r)
 {
-	size_t n = count_in(mm, r);
+	int n = count_removable(mm, r), err;
 	struct seg g;
-	int err;
 
 	mutex_assert_held(&mm->mapping);
 	mutex_assert_held(&mm->active);
-	if (!n)
-		return 0;
+	if (n <= 0)
+		return n;
 	err = vma_reserve_locked(mm, 2);
 	if (!err)
-		err = vma_grave_reserve_locked(mm, n);
+		err = vma_grave_reserve_locked(mm, (size_t)n);
 	if (!err)
 		err = segset_split_at_ends(&mm->vmas, r);
 	if (err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Address space calls: mmap(2), munmap, mprotect, mremap, remap_file_pages, madvise, brk, mincore, msync, mlock and its siblings. */
+/* Address space calls: mmap(2), munmap, mprotect, mseal, mremap, remap_file_pages, madvise, brk, mincore, msync, mlock and its siblings. */
 #include "syscalls/syscalls.h"
 
 #include "fs/fdtable.h"
@@ -113,6 +113,12 @@ int64_t sys_mprotect(struct task *t, const uint64_t a[6])
 	if ((t->personality & READ_IMPLIES_EXEC) && (prot & PROT_READ))
 		prot |= PROT_EXEC;
 	return mm_mprotect(t->mm, a[0], a[1], (int)prot, down);
+}
+
+int64_t sys_mseal(struct task *t, const uint64_t a[6])
+{
+	/* No flag is defined. */
+	return a[2] ? -EINVAL : mm_mseal(t->mm, a[0], a[1]);
 }
 
 int64_t sys_mremap(struct task *t, const uint64_t a[6])

@@ -91,6 +91,35 @@ static void print_usage(struct text *out, const struct usage *u, bool shared)
 	}
 }
 
+/* The letters of proc_pid_smaps(5), in Linux's order. */
+static void print_flags(struct text *out, const struct vma_info *v)
+{
+	const struct {
+		bool on;
+		const char *name;
+	} flags[] = {
+		{ v->prot & PROT_READ, "rd" },
+		{ v->prot & PROT_WRITE, "wr" },
+		{ v->prot & PROT_EXEC, "ex" },
+		{ v->shared, "sh" },
+		{ v->max_prot & PROT_READ, "mr" },
+		{ v->max_prot & PROT_WRITE, "mw" },
+		{ v->max_prot & PROT_EXEC, "me" },
+		{ v->shared, "ms" },
+		{ v->grows_down, "gd" },
+		{ v->locked, "lo" },
+		{ v->dont_fork, "dc" },
+		{ v->wipe_on_fork, "wf" },
+		{ v->sealed, "sl" },
+	};
+
+	text_printf(out, "VmFlags:");
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (flags[i].on)
+			text_printf(out, " %s", flags[i].name);
+	text_printf(out, " \n");
+}
+
 static bool smap_entry(const struct vma_info *v, void *arg)
 {
 	struct text *out = arg;
@@ -99,9 +128,8 @@ static bool smap_entry(const struct vma_info *v, void *arg)
 	print_header(out, v);
 	text_printf(out, "Size:           %8lu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n", u.size >> 10);
 	print_usage(out, &u, v->shared);
-	text_printf(out, "THPeligible:           0\nVmFlags:%s%s%s%s%s \n", v->prot & PROT_READ ? " rd" : "",
-		    v->prot & PROT_WRITE ? " wr" : "", v->prot & PROT_EXEC ? " ex" : "", v->shared ? " sh" : "",
-		    v->grows_down ? " gd" : "");
+	text_printf(out, "THPeligible:           0\n");
+	print_flags(out, v);
 	return true;
 }
 
