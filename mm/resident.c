@@ -64,14 +64,23 @@ uint64_t mm_resident_locked(struct mm *mm, struct range r, bool private_only)
 
 void mm_measure_rss_locked(struct mm *mm)
 {
-	uint64_t bound = mm->rss_anon + mm->rss_file, now;
+	mutex_assert_held(&mm->active);
+	mm->rss_dropped = 0;
+	if (mm->rss_anon + mm->rss_file > mm->rss_peak) {
+		uint64_t now = mm_resident_locked(mm, range_make(0, UINT64_MAX), true) + mm->rss_file;
+
+		mm->rss_peak = MAX(mm->rss_peak, now);
+	}
+}
+
+void mm_rss_falls_locked(struct mm *mm, uint64_t bytes)
+{
+	enum { ACCURACY = 8 };
 
 	mutex_assert_held(&mm->active);
-	if (bound <= mm->rss_peak || bound <= mm->rss_measured_at + mm->rss_measured_at / 8)
-		return;
-	mm->rss_measured_at = bound;
-	now = mm_resident_locked(mm, range_make(0, UINT64_MAX), true) + mm->rss_file;
-	mm->rss_peak = MAX(mm->rss_peak, now);
+	mm->rss_dropped += bytes;
+	if (mm->rss_dropped > (mm->rss_anon + mm->rss_file) / ACCURACY)
+		mm_measure_rss_locked(mm);
 }
 
 /* Makes pmas for what r has of files, so that the host can be asked; where there is no more of the file there is nothing to ask. */

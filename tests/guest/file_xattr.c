@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Extended attributes: names, sizes, flags, what bears them, the calls with a directory's descriptor. */
+/* Extended attributes: names, sizes, flags, what bears them. */
 // again: -v {}:{}
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +12,6 @@
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#define SYS_setxattrat_ 463
-#define SYS_getxattrat_ 464
-#define SYS_listxattrat_ 465
-#define SYS_removexattrat_ 466
 
 static long show(const char *what, long r)
 {
@@ -180,47 +174,6 @@ static void permissions(void)
 	T(setxattr("d", "user.sticky", "x", 1, 0));
 }
 
-struct args {
-	uint64_t value;
-	uint32_t size, flags;
-	uint64_t more;
-};
-
-static void newer(void)
-{
-	struct args a = { (uintptr_t)"at", 2, 0, 0 };
-	int d = open(".", O_RDONLY), fd = open("f", O_RDONLY);
-
-	/* A kernel may be too old for these. */
-	if (syscall(SYS_listxattrat_, d, "f", 0, NULL, 0) < 0 && errno == ENOSYS)
-		return;
-	syscall(SYS_removexattrat_, d, "f", 0, "user.at");
-	T(syscall(SYS_setxattrat_, d, "f", 0, "user.at", &a, 16));
-	T(syscall(SYS_setxattrat_, d, "f", 0, "user.at", &a, 15));
-	T(syscall(SYS_setxattrat_, d, "f", 0, "user.at", &a, 24));
-	a.more = 1;
-	T(syscall(SYS_setxattrat_, d, "f", 0, "user.at", &a, 24));
-	T(syscall(SYS_setxattrat_, d, "f", 0, "user.at", &a, 5000));
-	T(syscall(SYS_setxattrat_, d, "f", 0x400, "user.at", &a, 16));
-	a.flags = XATTR_CREATE;
-	T(syscall(SYS_setxattrat_, d, "f", 0, "user.at", &a, 16));
-	T(syscall(SYS_setxattrat_, d, "l", AT_SYMLINK_NOFOLLOW, "user.at", &a, 16));
-	a.flags = XATTR_REPLACE;
-	T(syscall(SYS_setxattrat_, fd, "", AT_EMPTY_PATH, "user.at", &a, 16));
-	T(syscall(SYS_setxattrat_, fd, "", 0, "user.at", &a, 16));
-	a = (struct args){ (uintptr_t)buf, 100, 0, 0 };
-	T(syscall(SYS_getxattrat_, d, "f", 0, "user.at", &a, 16));
-	T(syscall(SYS_getxattrat_, d, "l", 0, "user.at", &a, 16));
-	T(syscall(SYS_getxattrat_, fd, NULL, AT_EMPTY_PATH, "user.at", &a, 16));
-	a.flags = 1;
-	T(syscall(SYS_getxattrat_, d, "f", 0, "user.at", &a, 16));
-	T(syscall(SYS_listxattrat_, d, "f", 0, buf, 1000) > 0);
-	T(syscall(SYS_removexattrat_, d, "f", 0, "user.at"));
-	T(syscall(SYS_removexattrat_, 99, "f", 0, "user.at"));
-	T(syscall(SYS_removexattrat_, 99, "", AT_EMPTY_PATH, "user.at"));
-	T(syscall(SYS_removexattrat_, AT_FDCWD, "f", 0, "user.at"));
-}
-
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -232,7 +185,6 @@ int main(void)
 	basics();
 	sizes();
 	bearers();
-	newer();
 	permissions();
 	return 0;
 }
