@@ -436,10 +436,13 @@ int task_start_init(const struct task_init *init)
 	t->cred = init->cred;
 	t->no_new_privs = true;
 	t->exit_signal = SIGCHLD;
+	t->blocked = init->blocked;
 	snprintf(t->comm, sizeof(t->comm), "%s", init->comm);
 	t->start = task_start_new(&init->regs, 0);
 	if (t->start)
 		r = sighand_new(&t->sighand);
+	if (!r)
+		sighand_ignore(t->sighand, init->ignored);
 	if (!r)
 		r = publish_init(t, init->rlimits);
 	if (r < 0)

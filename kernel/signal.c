@@ -93,6 +93,13 @@ int sighand_new(struct sighand **out)
 	return 0;
 }
 
+void sighand_ignore(struct sighand *s, sigset_guest set)
+{
+	for (int sig = 1; sig <= SIGNAL_COUNT; sig++)
+		if (set & sig_bit(sig))
+			s->actions[sig - 1].handler = signal_handler_ign();
+}
+
 int sighand_copy(const struct sighand *s, struct sighand **out)
 {
 	int r = sighand_new(out);

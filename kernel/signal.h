@@ -119,6 +119,8 @@ struct sigaltstack_guest signal_get_altstack(struct task *t, uint64_t sp);
 
 /* All default. -ENOMEM. */
 int sighand_new(struct sighand **out) MUST_CHECK;
+/* Makes the signals of `set` ignored, in what no task has yet. */
+void sighand_ignore(struct sighand *s, sigset_guest set);
 /* execve: handlers to default (SIG_IGN stays), altstack gone. The caller made t->sighand its own. */
 void signal_exec_locked(struct task *t) REQUIRES(tasks_lock);
 /* CLONE_CLEAR_SIGHAND: handlers to default, SIG_IGN stays. */

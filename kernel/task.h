@@ -238,6 +238,7 @@ struct task_init {
 	struct cred *cred;
 	struct user_regs_struct regs;
 	struct rlimit rlimits[RLIM_NLIMITS];
+	sigset_guest ignored, blocked; /* never SIGKILL or SIGSTOP */
 	const char *comm;
 };
 /* Makes pid 1 and starts it. Takes over the references in `init`. */

@@ -9,6 +9,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static void read_signals(struct caller *c)
+{
+	struct sigaction sa;
+
+	sigemptyset(&c->ignored);
+	sigprocmask(SIG_BLOCK, NULL, &c->blocked);
+	for (int sig = 1; sig <= SIGRTMAX; sig++)
+		if (!sigaction(sig, NULL, &sa) && sa.sa_handler == SIG_IGN)
+			sigaddset(&c->ignored, sig);
+}
+
 void caller_read(struct caller *c)
 {
 	int n = getgroups(0, NULL);
@@ -30,6 +41,7 @@ void caller_read(struct caller *c)
 	}
 	for (int fd = 0; fd < 3; fd++)
 		c->open[fd] = fcntl(fd, F_GETFD) >= 0;
+	read_signals(c);
 }
 
 static bool handed_through(const char *variable)

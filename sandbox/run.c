@@ -74,14 +74,6 @@ static void block_signals(struct front *f)
 	signal(SIGCHLD, SIG_DFL);
 }
 
-/* A caller that ignores a signal (nohup) means its programs to ignore it. */
-static bool caller_ignores(int sig)
-{
-	struct sigaction sa;
-
-	return !sigaction(sig, NULL, &sa) && sa.sa_handler == SIG_IGN;
-}
-
 static int start_sentry(struct front *f)
 {
 	int alive[2];
@@ -107,12 +99,12 @@ static int start_sentry(struct front *f)
 	return 0;
 }
 
+/* What the caller ignores (nohup) is handed on too: the program began ignoring it, and may have changed its mind. */
 static void hand_on(struct front *f, const siginfo_t *si)
 {
 	union sigval origin = { .sival_int = si->si_code == SI_KERNEL ? RELAY_TERMINAL : RELAY_PROCESS };
 
-	if (!caller_ignores(si->si_signo) || si->si_signo == SIGCONT || si->si_signo == SIGWINCH)
-		sigqueue(f->sentry, si->si_signo, origin);
+	sigqueue(f->sentry, si->si_signo, origin);
 }
 
 /* Ctrl-Z: the whole sandbox stops, and goes on when the caller's shell continues us. */
@@ -151,7 +143,8 @@ static void wait_sentry(struct front *f)
 			f->deadline = NO_DEADLINE;
 			kill(f->sentry, SIGKILL);
 		} else if (sig == SIGTSTP) {
-			stop_together(f);
+			if (!sigismember(&f->caller.ignored, SIGTSTP))
+				stop_together(f);
 		} else if (sig > 0 && sig != SIGCHLD) {
 			hand_on(f, &si);
 		}

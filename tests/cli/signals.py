@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signals of the caller: what it ignores and blocks is inherited as by exec, and what is sent to sbx reaches the program."""
+import signal
+import subprocess
+
+from harness import check, run, start
+
+SHOW = ("grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
+
+
+def natively_and_inside(before):
+    """What a program says of its signals when `before` has run in its parent, natively and under sbx."""
+    natively = subprocess.run(SHOW, capture_output=True, text=True, preexec_fn=before, restore_signals=False).stdout
+    return natively, run(*SHOW, preexec_fn=before, restore_signals=False).out
+
+
+def test_ignored_signals_are_inherited():
+    def before():
+        for s in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGCHLD, signal.SIGTSTP, signal.SIGRTMAX):
+            signal.signal(s, signal.SIG_IGN)
+    natively, inside = natively_and_inside(before)
+    check(natively == inside and "0000000000000000" in natively, (natively, inside))
+
+
+def test_blocked_signals_are_inherited():
+    def before():
+        signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGTERM, signal.SIGUSR2, signal.SIGRTMIN, signal.SIGRTMAX])
+    natively, inside = natively_and_inside(before)
+    check(natively == inside, (natively, inside))
+
+
+def test_other_signals_have_their_default():
+    def before():
+        for s in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
+            signal.signal(s, signal.SIG_DFL)
+    natively, inside = natively_and_inside(before)
+    check(natively == inside and natively.count("0000000000000000") == 2, (natively, inside))
+
+
+def survivor(program, sig):
+    """Output and status of a program that was started with `sig` ignored and then sent it."""
+    p = start("python3", "-c", program, stdout=subprocess.PIPE, preexec_fn=lambda: signal.signal(sig, signal.SIG_IGN))
+    first = p.stdout.readline()
+    p.send_signal(sig)
+    out = first + p.communicate(timeout=60)[0]
+    return out, p.returncode
+
+
+def test_a_program_may_go_on_ignoring():
+    out, status = survivor("import signal, time\nprint('ready', flush=True)\n"
+                           "signal.sigtimedwait([signal.SIGUSR1], 0.5)\nprint('alive')", signal.SIGHUP)
+    check((out, status) == (b"ready\nalive\n", 0), (out, status))
+
+
+def test_a_program_may_change_its_mind():
+    out, status = survivor("import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])\n"
+                           "signal.signal(signal.SIGHUP, lambda *a: None)\nprint('ready', flush=True)\n"
+                           "print(signal.sigwait([signal.SIGHUP]).name)", signal.SIGHUP)
+    check((out, status) == (b"ready\nSIGHUP\n", 0), (out, status))
