@@ -46,7 +46,7 @@ static int check_flags(struct task *t, const struct clone_params *p)
 	/* No guest has the capability for any of these, nor may it make user namespaces: see docs/threat-model.md. */
 	if (f & NAMESPACE_FLAGS)
 		return -EPERM;
-	if (p->set_tid_count)
+	if (p->chosen_tid)
 		return -EPERM;
 	return 0;
 }

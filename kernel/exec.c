@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 
 static bool alone(struct task *t)
 {
@@ -88,6 +89,7 @@ static void reset_task(struct task *t)
 	t->rseq_addr = 0;
 	t->rseq_len = t->rseq_sig = 0;
 	t->keepcaps = false;
+	t->personality &= ~(uint64_t)READ_IMPLIES_EXEC;
 	t->restart.fn = NULL;
 	t->in_syscall = false;
 }

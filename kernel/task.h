@@ -247,8 +247,7 @@ int task_start_init(const struct task_init *init) MUST_CHECK;
 /* clone, fork, vfork, clone3: the arguments of clone3(2), sanitised. Returns the new tid. Vfork waits included. */
 struct clone_params {
 	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
-	const pid_t *set_tid;
-	size_t set_tid_count;
+	bool chosen_tid; /* set_tid: refused for want of a capability */
 	int (*make_pidfd)(struct task *child, void *arg); /* NULL unless CLONE_PIDFD */
 	void *arg;
 };

@@ -26,6 +26,8 @@ int64_t sys_uname(struct task *t, const uint64_t a[6])
 
 	if (t->personality & UNAME26)
 		snprintf(u.release, sizeof(u.release), "2.6.60");
+	if ((t->personality & PER_MASK) == PER_LINUX32)
+		snprintf(u.machine, sizeof(u.machine), "i686");
 	return guest_write(t->mm, a[0], &u, sizeof(u));
 }
 

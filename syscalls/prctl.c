@@ -234,7 +234,7 @@ static int64_t prctl_caps(struct task *t, int option, const uint64_t a[6])
 	case PR_CAP_AMBIENT:
 		return change_ambient(t, a[1], a[2]);
 	case PR_GET_SECUREBITS:
-		return t->cred->securebits;
+		return t->cred->securebits | (t->keepcaps ? 1 << SECURE_KEEP_CAPS : 0);
 	case PR_SET_SECUREBITS:
 		return -EPERM; /* needs CAP_SETPCAP */
 	default:

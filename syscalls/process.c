@@ -155,10 +155,24 @@ int64_t sys_clone(struct task *t, const uint64_t a[6])
 	return do_clone(t, &p);
 }
 
+/* Numbers that the caller chose; that it may not choose any is said later. */
+static int check_chosen_tids(struct task *t, const struct clone_args *ca)
+{
+	enum { LEVELS_MAX = 32 };
+	pid_t tids[LEVELS_MAX];
+	int r;
+
+	if (ca->set_tid_size > LEVELS_MAX || !ca->set_tid != !ca->set_tid_size)
+		return -EINVAL;
+	r = guest_read(t->mm, tids, ca->set_tid, ca->set_tid_size * sizeof(*tids));
+	if (r < 0 || !ca->set_tid_size)
+		return r;
+	/* One number for each pid namespace that the caller can see: there is one. */
+	return ca->set_tid_size > 1 || tids[0] < 1 ? -EINVAL : 0;
+}
+
 static int check_clone3(const struct clone_args *ca, uint64_t size)
 {
-	if (ca->set_tid_size > 32 || !ca->set_tid != !ca->set_tid_size)
-		return -EINVAL;
 	if (ca->exit_signal > SIGNAL_COUNT)
 		return -EINVAL;
 	if ((ca->flags & CLONE_INTO_CGROUP) && (ca->cgroup > INT32_MAX || size < CLONE_ARGS_SIZE_VER2))
@@ -175,6 +189,9 @@ static int check_clone3(const struct clone_args *ca, uint64_t size)
 		return -EINVAL;
 	if (ca->stack && (ca->stack > UINT64_MAX - ca->stack_size || ca->stack + ca->stack_size > platform_max_addr()))
 		return -EINVAL;
+	/* The number and the descriptor would be written to one place. */
+	if ((ca->flags & CLONE_PIDFD) && (ca->flags & CLONE_PARENT_SETTID) && ca->pidfd == ca->parent_tid)
+		return -EINVAL;
 	return 0;
 }
 
@@ -183,6 +200,8 @@ int64_t sys_clone3(struct task *t, const uint64_t a[6])
 	struct clone_args ca;
 	int r = syscall_read_extensible(t, &ca, sizeof(ca), CLONE_ARGS_SIZE_VER0, a[0], a[1]);
 
+	if (!r)
+		r = check_chosen_tids(t, &ca);
 	if (!r)
 		r = check_clone3(&ca, a[1]);
 	if (r < 0)
@@ -198,7 +217,7 @@ int64_t sys_clone3(struct task *t, const uint64_t a[6])
 		.stack = ca.stack,
 		.stack_size = ca.stack_size,
 		.tls = ca.tls,
-		.set_tid_count = ca.set_tid_size,
+		.chosen_tid = ca.set_tid_size,
 	};
 	return do_clone(t, &p);
 }
