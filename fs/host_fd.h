@@ -19,6 +19,8 @@ bool host_tty_signal(int sig);
 /* Readiness of host descriptors: notifies q once when one of events holds on fd. Starts the one notifier thread when first
  * needed. */
 int host_notify_arm(int fd, struct waitq *q, uint32_t events) MUST_CHECK;
+/* The same for every change of fd's readiness until it is forgotten, the present one included: EPOLLET. */
+int host_notify_watch(int fd, struct waitq *q) MUST_CHECK;
 /* Forgets fd; on return q is not notified any more. */
 void host_notify_forget(int fd);
 

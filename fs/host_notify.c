@@ -4,6 +4,9 @@
  * One thread sits in a host epoll. A descriptor is armed for one report at a time and only by a call that found nothing ready
  * while somebody waits, so a sandbox whose guests never wait for the host has no such thread, and one whose guests
  * sleep spends nothing. A report notifies the wait queue; whoever still finds nothing arms again.
+ *
+ * Sockets of the host's network are watched instead: each edge is reported, from the first wait to the end, since an edge-triggered guest may
+ * wait for news without having found nothing.
  */
 #include "base/log.h"
 #include "fs/host_fd.h"
@@ -21,18 +24,26 @@ struct entry {
 	LIST_ENTRY(entry) link;
 	int fd;
 	struct waitq *q;
+	bool watched; /* every edge is reported */
 	uint32_t armed; /* what the host epoll reports next; 0 after a report */
 };
 
+enum { BUCKETS = 256, ALL_EVENTS = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP };
+
 static struct mutex notify_lock = MUTEX_INITIALIZER;
-static LIST_HEAD(, entry) entries GUARDED_BY(notify_lock) = LIST_HEAD_INITIALIZER(entries);
+static LIST_HEAD(bucket, entry) buckets[BUCKETS] GUARDED_BY(notify_lock);
 static int epoll_fd GUARDED_BY(notify_lock) = -1;
+
+static struct bucket *bucket_of(int fd) REQUIRES(notify_lock)
+{
+	return &buckets[(unsigned)fd % BUCKETS];
+}
 
 static struct entry *entry_find(int fd) REQUIRES(notify_lock)
 {
 	struct entry *e;
 
-	LIST_FOREACH(e, &entries, link)
+	LIST_FOREACH(e, bucket_of(fd), link)
 		if (e->fd == fd)
 			return e;
 	return NULL;
@@ -48,6 +59,10 @@ static void report(int fd, uint32_t events)
 		e->armed = 0;
 		if (events & (EPOLLERR | EPOLLHUP))
 			events |= EPOLLIN | EPOLLOUT;
+		if (events & EPOLLIN)
+			events |= EPOLLRDNORM;
+		if (events & EPOLLOUT)
+			events |= EPOLLWRNORM;
 		waitq_notify(e->q, events);
 	}
 	mutex_unlock(&notify_lock);
@@ -111,13 +126,14 @@ static int start_locked(void) REQUIRES(notify_lock)
 	return 0;
 }
 
-static int arm_locked(int fd, struct waitq *q, uint32_t events) REQUIRES(notify_lock)
+/* mode: EPOLLONESHOT or EPOLLET. */
+static int arm_locked(int fd, struct waitq *q, uint32_t events, uint32_t mode) REQUIRES(notify_lock)
 {
 	struct entry *e = entry_find(fd);
 	struct epoll_event ev = { .data.fd = fd };
 	int op = e ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
-	if (e && (e->armed & events) == events)
+	if (e && (e->watched || (e->armed & events) == events))
 		return 0;
 	if (!e) {
 		e = calloc(1, sizeof(*e));
@@ -125,10 +141,11 @@ static int arm_locked(int fd, struct waitq *q, uint32_t events) REQUIRES(notify_
 			return -ENOMEM;
 		e->fd = fd;
 		e->q = q;
-		LIST_INSERT_HEAD(&entries, e, link);
+		e->watched = mode == EPOLLET;
+		LIST_INSERT_HEAD(bucket_of(fd), e, link);
 	}
 	e->armed |= events;
-	ev.events = e->armed | EPOLLONESHOT;
+	ev.events = e->armed | mode;
 	if (epoll_ctl(epoll_fd, op, fd, &ev)) {
 		int err = -errno;
 
@@ -139,18 +156,28 @@ static int arm_locked(int fd, struct waitq *q, uint32_t events) REQUIRES(notify_
 	return 0;
 }
 
-int host_notify_arm(int fd, struct waitq *q, uint32_t events)
+static int arm(int fd, struct waitq *q, uint32_t events, uint32_t mode)
 {
 	int err;
 
 	mutex_lock(&notify_lock);
 	err = start_locked();
 	if (!err)
-		err = arm_locked(fd, q, events & (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP));
+		err = arm_locked(fd, q, events & ALL_EVENTS, mode);
 	mutex_unlock(&notify_lock);
 	if (err)
 		log_debug("cannot watch host descriptor %d: error %d", fd, -err);
 	return err;
+}
+
+int host_notify_arm(int fd, struct waitq *q, uint32_t events)
+{
+	return arm(fd, q, events, EPOLLONESHOT);
+}
+
+int host_notify_watch(int fd, struct waitq *q)
+{
+	return arm(fd, q, ALL_EVENTS, EPOLLET);
 }
 
 void host_notify_forget(int fd)

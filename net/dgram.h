@@ -54,8 +54,6 @@ size_t dgram_queue_bytes(struct dgram_queue *q, bool all);
 bool dgram_queue_flush(struct dgram_queue *q, bool closed);
 /* As sock_ops.each_rights. */
 void dgram_queue_each_rights(struct dgram_queue *q, void (*fn)(struct rights *r, void *arg), void *arg);
-/* Adds a control message of len bytes to what m's receiver gets; too many are dropped. */
-void sock_msg_add(struct sock_msg *m, int level, int type, const void *data, socklen_t len);
 /* SO_TIMESTAMP and SO_TIMESTAMPNS. */
 void sock_msg_add_stamp(struct sock_msg *m, const struct socket *s, const struct timespec *stamp);
 

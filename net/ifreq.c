@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ioctls of all sockets: netdevice(7), socket(7). The sandbox has one interface, the loopback, up since ever; it cannot be changed. */
+/* ioctls of all sockets: netdevice(7), socket(7). The sandbox has one interface, the loopback, up since ever; it cannot be changed. With
+ * --network host the questions go to the host. */
 #include "net/ifreq.h"
 
 #include "kernel/task.h"
+#include "net/host_socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { TX_QUEUE_LENGTH = 1000 };
+enum { TX_QUEUE_LENGTH = 1000, LIST_MAX = 64 << 10 };
 
 static void set_address(struct ifreq *r, uint32_t address)
 {
@@ -67,9 +70,10 @@ static int64_t about_interface(struct task *t, unsigned cmd, uint64_t arg)
 	if (err)
 		return err;
 	r.ifr_name[IFNAMSIZ - 1] = 0;
-	if (strcmp(r.ifr_name, LOOPBACK_NAME))
-		return -ENODEV;
-	err = fill(&r, cmd);
+	if (host_network_enabled())
+		err = host_route_ioctl(cmd, &r);
+	else
+		err = strcmp(r.ifr_name, LOOPBACK_NAME) ? -ENODEV : fill(&r, cmd);
 	return err ? err : guest_write(t->mm, arg, &r, sizeof(r));
 }
 
@@ -80,11 +84,37 @@ static int64_t name_of_index(struct task *t, uint64_t arg)
 
 	if (err)
 		return err;
+	if (host_network_enabled()) {
+		err = host_route_ioctl(SIOCGIFNAME, &r);
+		return err ? err : guest_write(t->mm, arg, &r, sizeof(r));
+	}
 	if (r.ifr_ifindex != LOOPBACK_INDEX)
 		return -ENODEV;
 	memset(r.ifr_name, 0, sizeof(r.ifr_name));
 	memcpy(r.ifr_name, LOOPBACK_NAME, sizeof(LOOPBACK_NAME));
 	return guest_write(t->mm, arg, &r, sizeof(r));
+}
+
+/* The host's list, by way of a buffer of the sentry's. */
+static int64_t list_host(struct task *t, uint64_t arg, struct ifconf *c)
+{
+	uint64_t to = (uint64_t)(uintptr_t)c->ifc_buf;
+	char *buf = NULL;
+	int err;
+
+	if (to) {
+		c->ifc_len = MIN(MAX(c->ifc_len, 0), LIST_MAX);
+		buf = calloc(1, (size_t)c->ifc_len + 1);
+		if (!buf)
+			return -ENOMEM;
+	}
+	c->ifc_buf = buf;
+	err = host_route_ioctl(SIOCGIFCONF, c);
+	if (!err && buf && c->ifc_len > 0)
+		err = guest_write(t->mm, to, buf, (size_t)c->ifc_len);
+	free(buf);
+	c->ifc_buf = (char *)(uintptr_t)to;
+	return err ? err : guest_write(t->mm, arg, c, sizeof(*c));
 }
 
 /* SIOCGIFCONF: interfaces with an IPv4 address; without a buffer, how large one must be. */
@@ -96,6 +126,8 @@ static int64_t list(struct task *t, uint64_t arg)
 
 	if (err)
 		return err;
+	if (host_network_enabled())
+		return list_host(t, arg, &c);
 	if (!c.ifc_buf) {
 		c.ifc_len = sizeof(r);
 	} else if (c.ifc_len < (int)sizeof(r)) {

@@ -3,7 +3,8 @@
  *
  * Theory of operation. A sandbox has a network of its own with nothing but the loopback in it: 127.0.0.0/8 and ::1. Whatever is sent
  * there is handed to the receiving socket at once; everything else is unreachable, as in a network namespace whose only interface
- * is lo. No packet is ever made and nothing of this reaches the host.
+ * is lo. No packet is ever made and nothing of this reaches the host. With --network host none of it is used: the sockets made
+ * here are the host's (host_socket.c).
  *
  * Ports are a table of who is bound where (inet_port.c). TCP connections are stream_pairs (tcp.c), UDP packets are messages in their
  * receiver's queue (udp.c). Addresses are kept in one form; an IPv4 socket shows them as sockaddr_in, an IPv6 socket as sockaddr_in6.
@@ -13,6 +14,7 @@
 #include "net/inet_internal.h"
 
 #include "kernel/task.h"
+#include "net/host_socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -254,6 +256,8 @@ int inet_create(struct task *t, int domain, int type, int protocol, struct socke
 
 	if (err)
 		return err;
+	if (host_network_enabled())
+		return host_socket_create(domain, type, protocol, out);
 	i = inet_new(type == SOCK_STREAM ? &tcp_ops : &udp_ops, domain, type, protocol);
 	if (!i)
 		return -ENOMEM;

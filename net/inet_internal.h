@@ -99,6 +99,8 @@ void tcp_stop_listening(struct inet_sock *i);
 void inet_options_init(struct inet_sock *i);
 int inet_setsockopt(struct socket *s, int level, int name, const void *value, socklen_t len) MUST_CHECK;
 int inet_getsockopt(struct socket *s, int level, int name, void *value, socklen_t *len) MUST_CHECK;
+/* What asking for an option that there is not says. */
+int inet_no_option(const struct socket *s, int level, bool get);
 /* The value of an option of the table. */
 int inet_option(const struct inet_sock *i, int level, int name);
 

@@ -86,13 +86,18 @@ int inet_option(const struct inet_sock *i, int level, int name)
 }
 
 /* Which levels a socket has. */
-static bool has_level(const struct inet_sock *i, int level)
+static bool has_level(const struct socket *s, int level)
 {
 	if (level == IPPROTO_IP)
 		return true;
 	if (level == IPPROTO_IPV6)
-		return i->s.domain == AF_INET6;
-	return level == i->s.protocol;
+		return s->domain == AF_INET6;
+	return level == s->protocol;
+}
+
+int inet_no_option(const struct socket *s, int level, bool get)
+{
+	return get && s->domain == AF_INET && !has_level(s, level) ? -EOPNOTSUPP : -ENOPROTOOPT;
 }
 
 static int set_v6only(struct inet_sock *i, int on)
@@ -137,8 +142,8 @@ int inet_setsockopt(struct socket *s, int level, int name, const void *value, so
 	struct inet_sock *i = inet_of(s);
 	int number = 0;
 
-	if (!has_level(i, level))
-		return -ENOPROTOOPT;
+	if (!has_level(s, level))
+		return inet_no_option(s, level, false);
 	/* IP takes single bytes too. */
 	if (len >= sizeof(number))
 		memcpy(&number, value, sizeof(number));
@@ -217,8 +222,8 @@ int inet_getsockopt(struct socket *s, int level, int name, void *value, socklen_
 	const struct inet_option *o = find(level, name);
 	struct inet_sock *i = inet_of(s);
 
-	if (!has_level(i, level))
-		return s->domain == AF_INET ? -EOPNOTSUPP : -ENOPROTOOPT;
+	if (!has_level(s, level))
+		return inet_no_option(s, level, true);
 	if (!o)
 		return get_special(i, level, name, value, len);
 	return give_number(level, value, len, atomic_load(&i->options[o - table]));

@@ -3,12 +3,14 @@
  *
  * The C library asks through them which interfaces and addresses there are (getifaddrs, getaddrinfo). A request is answered when it is
  * sent: the answer is put into the socket's own queue. Links and addresses can be listed, of which there are the loopback and
- * its two; routes and the like are none. Changes are refused. */
+ * its two; routes and the like are none. With --network host the host is asked, and each of its messages is one here. Changes
+ * are refused. */
 #include "net/netlink.h"
 
 #include "base/text.h"
 #include "kernel/task.h"
 #include "net/dgram.h"
+#include "net/host_socket.h"
 #include "net/ifreq.h"
 
 #include <arpa/inet.h>
@@ -188,19 +190,16 @@ static int answer_one(struct answer *a, const char *body, size_t len)
 	return h->nlmsg_type == RTM_GETROUTE ? -ENETUNREACH : -EOPNOTSUPP;
 }
 
-/* The answer lies in the socket's own queue from now on. */
-static int enqueue(struct netlink_sock *n, struct text *text)
+/* The answer, or a part of it, lies in the socket's own queue from now on. */
+static int enqueue(void *arg, const void *data, size_t len)
 {
 	struct sock_msg m = { .has_cred = false };
+	struct netlink_sock *n = arg;
 	struct dgram *d;
 	struct io io;
 	int err;
 
-	if (text->failed)
-		return -ENOBUFS;
-	if (!text->len)
-		return 0;
-	io_init_kernel(&io, text->data, text->len);
+	io_init_kernel(&io, (void *)data, len);
 	m.io = &io;
 	err = dgram_new(&m, NULL, &d);
 	io_fini(&io);
@@ -217,6 +216,43 @@ static int enqueue(struct netlink_sock *n, struct text *text)
 	return 0;
 }
 
+static bool is_question_for_host(const struct nlmsghdr *h)
+{
+	switch (h->nlmsg_type) {
+	case RTM_GETLINK:
+	case RTM_GETADDR:
+	case RTM_GETROUTE:
+	case RTM_GETNEIGH:
+	case RTM_GETRULE:
+		return host_network_enabled();
+	default:
+		return false;
+	}
+}
+
+/* One request, with its header at data, answered. */
+static int answer_request(struct netlink_sock *n, const char *data, const struct nlmsghdr *h, uint32_t port)
+{
+	struct answer a = { .request = h, .port = port };
+	int r, err = 0;
+
+	if (is_question_for_host(h)) {
+		r = host_route_ask(data, h->nlmsg_len, port, enqueue, n);
+		if (r != -EOPNOTSUPP)
+			return r;
+	} else {
+		r = answer_one(&a, data + sizeof(*h), h->nlmsg_len - sizeof(*h));
+	}
+	if (r < 0 || (!r && (h->nlmsg_flags & NLM_F_ACK)))
+		put_error(&a, r);
+	if (a.text.failed)
+		err = -ENOBUFS;
+	else if (a.text.len)
+		err = enqueue(n, a.text.data, a.text.len);
+	text_free(&a.text);
+	return err;
+}
+
 static int answer_all(struct netlink_sock *n, const char *data, size_t len, uint32_t port)
 {
 	size_t at = 0;
@@ -224,19 +260,12 @@ static int answer_all(struct netlink_sock *n, const char *data, size_t len, uint
 
 	while (!err && len - at >= sizeof(struct nlmsghdr)) {
 		struct nlmsghdr h;
-		struct answer a = { .request = &h, .port = port };
-		int r;
 
 		memcpy(&h, data + at, sizeof(h));
 		if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > len - at)
 			break;
-		if (h.nlmsg_flags & NLM_F_REQUEST) {
-			r = answer_one(&a, data + at + sizeof(h), h.nlmsg_len - sizeof(h));
-			if (r < 0 || (!r && (h.nlmsg_flags & NLM_F_ACK)))
-				put_error(&a, r);
-			err = enqueue(n, &a.text);
-			text_free(&a.text);
-		}
+		if (h.nlmsg_flags & NLM_F_REQUEST)
+			err = answer_request(n, data + at, &h, port);
 		at += MIN(NLMSG_ALIGN(h.nlmsg_len), len - at);
 	}
 	return err;

@@ -27,12 +27,12 @@ union sock_addr {
 	struct sockaddr_un un;
 };
 
-/* Ancillary data beside rights and credentials that a receiver asked for by options: one message of control data. */
+/* Ancillary data beside rights and credentials: one message of control data. */
 struct sock_extra {
 	int level, type;
 	socklen_t len;
 	union {
-		unsigned char bytes[32];
+		unsigned char bytes[48];
 		int64_t align;
 	} data;
 };
@@ -50,13 +50,18 @@ struct sock_msg {
 	bool has_cred; /* send: given by SCM_CREDENTIALS, so always passed on; recv: cred is set */
 	int out_flags; /* recv: MSG_TRUNC, MSG_EOR, ... */
 	size_t full_len; /* recv: the datagram's real length, if out_flags has MSG_TRUNC */
-	int extra_count; /* recv */
+	int extra_count; /* send: as given; recv: what the receiver asked for by options */
 	struct sock_extra extra[SOCK_EXTRA_MAX];
 	struct socket *blocked_on; /* send, -EAGAIN: a reference on the receiver whose `room` queue will tell; the caller drops it */
 };
 
+/* Adds a control message of len bytes to m; too many and too long ones are dropped. */
+void sock_msg_add(struct sock_msg *m, int level, int type, const void *data, socklen_t len);
+
 struct sock_ops {
 	const char *name;
+	/* setsockopt and getsockopt do SOL_SOCKET too, all but what only the sentry can keep; an error that was taken is lost with them. */
+	bool own_generic;
 	int (*bind)(struct socket *s, struct task *t, const union sock_addr *a, socklen_t len);
 	int (*listen)(struct socket *s, int backlog);
 	/* -EAGAIN: try again when the socket is notified; -EINPROGRESS: answered later through SO_ERROR (TCP, nonblock). */
@@ -67,7 +72,7 @@ struct sock_ops {
 	ssize_t (*recv)(struct socket *s, struct sock_msg *m);
 	int (*shutdown)(struct socket *s, int how);
 	uint32_t (*poll)(struct socket *s);
-	/* Options of the family's own levels; generic ones are done. -ENOPROTOOPT. */
+	/* Options of the family's own levels; generic ones are done, but for own_generic. -ENOPROTOOPT. */
 	int (*setsockopt)(struct socket *s, int level, int name, const void *value, socklen_t len);
 	int (*getsockopt)(struct socket *s, int level, int name, void *value, socklen_t *len);
 	int64_t (*ioctl)(struct socket *s, struct task *t, unsigned cmd, uint64_t arg); /* -ENOTTY */

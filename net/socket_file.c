@@ -165,6 +165,13 @@ static int64_t wait_on_both(struct task *t, struct socket *s, struct waitq *othe
 	return r;
 }
 
+/* Part was moved, then r came: the next call must tell it, if the family has forgotten it by now. */
+static void keep_error(struct socket *s, ssize_t total, ssize_t r)
+{
+	if (s->ops->own_generic && total && r < 0 && r != -EAGAIN && r != -ERESTARTSYS && r != -EINTR && r != -EFAULT && r != -EPIPE)
+		atomic_store(&s->error, (int)-r);
+}
+
 /* --- sending --- */
 
 static int64_t try_send(void *arg)
@@ -207,6 +214,7 @@ ssize_t socket_send(struct task *t, struct file *f, struct sock_msg *m)
 	} while (r > 0 && is_stream(s) && m->io->left);
 	socket_put(m->blocked_on);
 	m->blocked_on = NULL;
+	keep_error(s, total, r);
 	if (r == -EPIPE && is_stream(s) && !total && !(m->flags & MSG_NOSIGNAL))
 		file_sigpipe();
 	return total ? total : r;
@@ -248,6 +256,7 @@ ssize_t socket_recv(struct task *t, struct file *f, struct sock_msg *m)
 			total += (size_t)r;
 		/* Ancillary data ends a read: what follows belongs to the next. */
 	} while (r > 0 && total < target && m->io->left && !m->rights);
+	keep_error(s, total, r);
 	return total ? (ssize_t)total : r;
 }
 

@@ -194,9 +194,29 @@ static int set_generic(struct socket *s, struct task *t, int name, const void *v
 	}
 }
 
+/* Is it done here, whatever the family? Waiting is the sentry's, and who is at the other end too. */
+static bool is_generic(const struct socket *s, int level, int name)
+{
+	if (level != SOL_SOCKET)
+		return false;
+	switch (name) {
+	case SO_LINGER:
+	case SO_RCVTIMEO_OLD:
+	case SO_RCVTIMEO_NEW:
+	case SO_SNDTIMEO_OLD:
+	case SO_SNDTIMEO_NEW:
+	case SO_PASSCRED:
+	case SO_PASSSEC:
+	case SO_PEERCRED:
+		return true;
+	default:
+		return !s->ops->own_generic;
+	}
+}
+
 int socket_setsockopt(struct socket *s, struct task *t, int level, int name, const void *value, socklen_t len)
 {
-	if (level == SOL_SOCKET)
+	if (is_generic(s, level, name))
 		return set_generic(s, t, name, value, len);
 	return s->ops->setsockopt ? s->ops->setsockopt(s, level, name, value, len) :
 	       s->domain == AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;
@@ -290,7 +310,7 @@ static int get_generic(struct socket *s, int name, void *value, socklen_t *len)
 
 int socket_getsockopt(struct socket *s, int level, int name, void *value, socklen_t *len)
 {
-	if (level == SOL_SOCKET)
+	if (is_generic(s, level, name))
 		return get_generic(s, name, value, len);
 	return s->ops->getsockopt ? s->ops->getsockopt(s, level, name, value, len) :
 	       s->domain == AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;

@@ -225,7 +225,7 @@ static int restrict_by_landlock(const struct options *o, const struct host_trees
 		else
 			reads[read_count++] = t->grants[i].fd;
 	}
-	err = landlock_restrict(reads, read_count, writes, write_count);
+	err = landlock_restrict(reads, read_count, writes, write_count, o->host_network ? LANDLOCK_ANY_TCP : LANDLOCK_NO_TCP);
 	if (err)
 		layer_set_refused(layers, LAYER_LANDLOCK, -err);
 	else

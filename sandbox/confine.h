@@ -23,11 +23,13 @@ struct host_trees {
 int confine_filesystem(const struct options *o, const char *cwd, struct layers *layers, struct host_trees *out) MUST_CHECK;
 /* Capabilities, no_new_privs, resource limits. Before the platform starts: stubs inherit it, and ptrace needs equals. */
 int confine_privileges(struct layers *layers) MUST_CHECK;
-/* The filter of the sentry's own calls, on all its threads; the last step. writable: some grant may be written. */
-int confine_syscalls(bool writable, struct layers *layers) MUST_CHECK;
+/* The filter of the sentry's own calls, on all its threads; the last step. */
+int confine_syscalls(const struct options *o, struct layers *layers) MUST_CHECK;
 /* Which version of Landlock the host has: 0 for none, or negative errno. */
 int landlock_version(void);
-/* Limits the calling thread to reading beneath the read trees and to anything beneath the write trees. */
-int landlock_restrict(const int *read_fds, size_t read_count, const int *write_fds, size_t write_count) MUST_CHECK;
+/* Limits the calling thread to reading beneath the read trees and to anything beneath the write trees; and to no TCP, or any. */
+enum landlock_tcp { LANDLOCK_NO_TCP, LANDLOCK_ANY_TCP };
+int landlock_restrict(const int *read_fds, size_t read_count, const int *write_fds, size_t write_count, enum landlock_tcp tcp)
+	MUST_CHECK;
 
 #endif

@@ -77,7 +77,7 @@ static void probe_confinement(struct layers *layers, uid_t uid, gid_t gid)
 		return;
 	if (confine_filesystem(&o, NULL, layers, &trees) || confine_privileges(layers))
 		return;
-	if (confine_syscalls(false, layers))
+	if (confine_syscalls(&o, layers))
 		log_debug("no filter");
 }
 

@@ -2,7 +2,7 @@
 /* The filter of the sentry's own calls: an allow-list, everything else is EPERM.
  *
  * Rows without a condition cost nothing: the host answers them from a bitmap. What is not here matters most: no execve, no
- * socket, connect or bind, no mount or namespace call, no keyring, no module, no change of ids, no ptrace of anything that is not a
+ * socket, connect or bind (but with --network host, and then TCP and UDP only), no mount or namespace call, no keyring, no module, no change of ids, no ptrace of anything that is not a
  * child of the sentry's (the host's own rule), no opening for writing where nothing was granted for writing. Calls of the C
  * library's allocator, threads and of sanitizer builds are in the list.
  */
@@ -10,9 +10,11 @@
 
 #include "base/compiler.h"
 #include "base/log.h"
+#include "net/host_socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -42,7 +44,7 @@ static const int allowed[] = {
 	SCMP_SYS(set_tid_address), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(exit), SCMP_SYS(exit_group),
 	SCMP_SYS(sched_yield), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_getaffinity), SCMP_SYS(getcpu), SCMP_SYS(gettid), SCMP_SYS(getpid),
 	SCMP_SYS(getppid), SCMP_SYS(arch_prctl), SCMP_SYS(prctl), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler),
-	SCMP_SYS(socketpair), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(shutdown),
+	SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(shutdown),
 	SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
 	/* signals */
 	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigtimedwait), SCMP_SYS(rt_sigpending),
@@ -110,8 +112,41 @@ static int allow_kill(scmp_filter_ctx ctx, const struct layers *layers)
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 0);
 }
 
-int confine_syscalls(bool writable, struct layers *layers)
+/* The sockets of --network host: these two kinds of these two families, as host_socket.c makes them, and the options that are plain data.
+ * No other socket can be made, not even a pair: nothing of the host's but its network is reached by connect(2). */
+static int allow_sockets(scmp_filter_ctx ctx)
 {
+	static const int calls[] = { SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(listen) };
+	static const int domains[] = { AF_INET, AF_INET6 };
+	const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int err = allow_all(ctx, calls, ARRAY_SIZE(calls));
+
+	for (size_t i = 0; i < ARRAY_SIZE(domains) && !err; i++) {
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, SCMP_A0_32(SCMP_CMP_EQ, domains[i]),
+				       SCMP_A1_32(SCMP_CMP_EQ, SOCK_STREAM | flags), SCMP_A2_32(SCMP_CMP_EQ, IPPROTO_TCP));
+		if (!err)
+			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, SCMP_A0_32(SCMP_CMP_EQ, domains[i]),
+					       SCMP_A1_32(SCMP_CMP_EQ, SOCK_DGRAM | flags), SCMP_A2_32(SCMP_CMP_EQ, IPPROTO_UDP));
+	}
+	return err ? err : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(accept4), 1, SCMP_A3_32(SCMP_CMP_EQ, flags));
+}
+
+static int allow_socket_options(scmp_filter_ctx ctx)
+{
+	size_t count;
+	const struct host_option *o = host_options(&count);
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++)
+		if (o[i].use & (HOST_OPTION_SET | HOST_OPTION_OWN))
+			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 3, SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)o[i].level),
+					       SCMP_A2_32(SCMP_CMP_EQ, (uint32_t)o[i].name), SCMP_A4_32(SCMP_CMP_LE, SOCKOPT_MAX));
+	return err;
+}
+
+int confine_syscalls(const struct options *o, struct layers *layers)
+{
+	bool writable = options_writable(o);
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int err = -ENOMEM;
 
@@ -132,6 +167,10 @@ int confine_syscalls(bool writable, struct layers *layers)
 		err = allow_limits(ctx);
 	if (!err)
 		err = allow_kill(ctx, layers);
+	if (!err && o->host_network)
+		err = allow_sockets(ctx);
+	if (!err && o->host_network)
+		err = allow_socket_options(ctx);
 	if (!err)
 		err = seccomp_load(ctx);
 	seccomp_release(ctx);

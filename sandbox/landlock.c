@@ -46,7 +46,7 @@ static int add_rules(int ruleset, const int *fds, size_t count, uint64_t rights)
 	return 0;
 }
 
-int landlock_restrict(const int *read_fds, size_t read_count, const int *write_fds, size_t write_count)
+int landlock_restrict(const int *read_fds, size_t read_count, const int *write_fds, size_t write_count, enum landlock_tcp tcp)
 {
 	int v = landlock_version(), ruleset, err;
 	struct ruleset_attr attr = { 0 };
@@ -56,7 +56,7 @@ int landlock_restrict(const int *read_fds, size_t read_count, const int *write_f
 		return v ? v : -ENOSYS;
 	attr.fs = fs_rights(v);
 	if (v >= 4) {
-		attr.net = NET_BIND_TCP | NET_CONNECT_TCP;
+		attr.net = tcp == LANDLOCK_NO_TCP ? NET_BIND_TCP | NET_CONNECT_TCP : 0;
 		size = sizeof(attr.fs) + sizeof(attr.net);
 	}
 	if (v >= 6) {

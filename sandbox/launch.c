@@ -6,7 +6,8 @@
  * CAP_SYS_ADMIN needs no user namespace; everybody else needs one for all the others. Facts from namespaces(7),
  * user_namespaces(7), pid_namespaces(7).
  *
- * No network namespace is made: the sentry's filter allows it no socket, so there is nothing to keep it from.
+ * No network namespace is made: the sentry's filter allows it no socket, so there is nothing to keep it from; with --network host
+ * the host's network is what was asked for.
  */
 #include "sandbox/launch.h"
 

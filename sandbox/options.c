@@ -185,10 +185,10 @@ static int option_hostname(struct options *o, char **a)
 
 static int option_network(struct options *o, char **a)
 {
-	(void)o;
-	if (!strcmp(a[0], "none"))
+	o->host_network = !strcmp(a[0], "host");
+	if (o->host_network || !strcmp(a[0], "none"))
 		return 0;
-	log_user("%s: not a network; there is `none`", a[0]);
+	log_user("%s: not a network; there are `none` and `host`", a[0]);
 	return -EINVAL;
 }
 
@@ -335,7 +335,7 @@ void options_help(FILE *f)
 {
 	fputs("usage: sbx run [options] [--] PROGRAM [ARGUMENTS]\n\n"
 	      "Runs PROGRAM in a sandbox: it sees the host's files but changes only copies in memory, has a /tmp of its own,\n"
-	      "no network, and none of its system calls reaches the host kernel.\n\n", f);
+	      "no network unless it is given, and none of its system calls reaches the host kernel.\n\n", f);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char spelt[64];
 
@@ -354,7 +354,7 @@ void options_man(FILE *f)
 	      ".B sbx doctor\n.br\n.B sbx syscalls\n[\\-\\-markdown]\n.br\n.B sbx version\n"
 	      ".SH DESCRIPTION\nRuns an unmodified x86-64 Linux program that nobody trusts. The program sees the host's files but "
 	      "changes only copies in memory; /tmp, /dev, /proc and /dev/shm are its own. It has the caller's user and group, no capability "
-	      "and no network but the loopback. None of its system calls reaches the host kernel.\n.SH OPTIONS\n", f);
+	      "and, unless \\fB\\-\\-network host\\fR is given, no network but a loopback. None of its system calls reaches the host kernel.\n.SH OPTIONS\n", f);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		fputs(".TP\n", f);
 		if (rows[i].letter)

@@ -25,7 +25,7 @@ struct options {
 	size_t grant_count;
 	const char **env; /* NAME=VALUE or NAME */
 	size_t env_count;
-	bool env_all, read_only, quiet, help;
+	bool env_all, read_only, quiet, help, host_network;
 	const char *root, *workdir, *hostname, *json;
 	int json_fd; /* -1: none */
 	uint64_t memory; /* bytes, 0 for no limit */

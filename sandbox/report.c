@@ -113,7 +113,7 @@ static int write_all(int fd, const char *s, size_t len)
 	return 0;
 }
 
-int report_write(int fd, char **argv, const struct outcome *o)
+int report_write(int fd, const struct options *options, const struct outcome *o)
 {
 	json_t *report = json_object();
 	struct utsname uts;
@@ -123,7 +123,8 @@ int report_write(int fd, char **argv, const struct outcome *o)
 	if (!report)
 		return err;
 	add_end(report, o);
-	json_object_set_new(report, "arguments", arguments(argv));
+	json_object_set_new(report, "arguments", arguments(options->argv));
+	json_object_set_new(report, "network", json_string(options->host_network ? "host" : "none"));
 	add_usage(report, o);
 	add_calls(report, o);
 	add_layers(report, o);

@@ -205,7 +205,7 @@ int verb_run(char **args)
 	}
 	wait_sentry(f);
 	judge_incomplete(f);
-	if (f->report_fd >= 0 && report_write(f->report_fd, f->options.argv, f->outcome))
+	if (f->report_fd >= 0 && report_write(f->report_fd, &f->options, f->outcome))
 		log_user("cannot write the report");
 	return verdict_exit_status(f->outcome);
 }

@@ -21,6 +21,7 @@
 #include "fs/tty.h"
 #include "kernel/process.h"
 #include "kernel/timer.h"
+#include "net/host_socket.h"
 #include "sandbox/confine.h"
 #include "sandbox/exec.h"
 #include "sandbox/launch.h"
@@ -260,7 +261,10 @@ static void start_program(struct strings env, struct cred *cred)
 	init.mm = loaded.mm;
 	init.regs = loaded.regs;
 	init.comm = loaded.comm;
-	err = confine_syscalls(options_writable(o), &out->layers);
+	err = o->host_network ? host_network_enable() : 0;
+	if (err)
+		fail("cannot use the host's network", err);
+	err = confine_syscalls(o, &out->layers);
 	if (err)
 		fail("cannot filter the sentry's calls", err);
 	if (!o->quiet)

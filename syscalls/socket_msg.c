@@ -94,9 +94,11 @@ static int parse_control(struct task *t, struct socket *s, struct sock_msg *m, c
 		memcpy(&h, data + at, sizeof(h));
 		if (h.cmsg_len < sizeof(h) || h.cmsg_len > size - at)
 			return -EINVAL;
-		/* Other families' control data only refines how a packet is sent. */
+		/* Other families' control data only refines how a packet is sent: they may look at it. */
 		if (s->domain == AF_UNIX)
 			err = take_unix(t, &c, m, &h, data + at + sizeof(h));
+		else
+			sock_msg_add(m, h.cmsg_level, h.cmsg_type, data + at + sizeof(h), (socklen_t)(h.cmsg_len - sizeof(h)));
 		at += MIN(CMSG_ALIGN(h.cmsg_len), size - at);
 	}
 	return err || !c.has_rights ? err : rights_new(t, c.fds, c.count, &m->rights);

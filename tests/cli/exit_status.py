@@ -68,7 +68,7 @@ def test_option_without_its_argument():
 
 
 def test_bad_option_values():
-    for args in (["-m", "x"], ["-m", "0"], ["-m", "-1"], ["--time", "soon"], ["--time", "-1"], ["-v", "nocolon"], ["--network", "host"],
+    for args in (["-m", "x"], ["-m", "0"], ["-m", "-1"], ["--time", "soon"], ["--time", "-1"], ["-v", "nocolon"], ["--network", "bridge"],
                  ["--json-fd", "x"], ["--hostname", ""], ["-e", "=x"], ["--tmpfs", "rel"], ["--tmpfs", "/x:mode=1"]):
         r = run(*args, "true")
         check(r.status == 125 and r.err.count("\n") == 1, r)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+// again: --network host
 /* TCP over the loopback: binding, connecting, ends, resets, options, both families. Nothing here leaves 127.0.0.1 and ::1. */
 #include "sock_inet.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+// again: --network host
 /* TCP servers with many clients: epoll, threads, a backlog that is longer than it was asked to be. */
 #include "sock_inet.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+// again: --network host
 /* UDP over the loopback, several messages a call, getifaddrs(3), getaddrinfo(3) of numbers. */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -54,6 +54,19 @@ Test(options, spellings_of_an_argument)
 	cr_assert_eq(o.memory, 5);
 }
 
+Test(options, the_last_network_counts)
+{
+	struct options o;
+
+	cr_assert_eq(PARSE(&o, "p"), 0);
+	cr_assert(!o.host_network);
+	cr_assert_eq(PARSE(&o, "--network", "host", "p"), 0);
+	cr_assert(o.host_network);
+	cr_assert_eq(PARSE(&o, "--network=host", "--network=none", "p"), 0);
+	cr_assert(!o.host_network);
+	cr_assert_neq(PARSE(&o, "--network", "bridge", "p"), 0);
+}
+
 Test(options, grants_keep_their_order)
 {
 	struct options o;
