@@ -140,6 +140,9 @@ static void copy_attributes(struct task *t, struct task *child, const struct clo
 	child->keepcaps = t->keepcaps;
 	child->personality = t->personality;
 	child->timer_slack = t->timer_slack;
+	/* Where it stops is not inherited, though the registers that say so are. */
+	child->debug.status = t->debug.status;
+	child->debug.control = t->debug.control;
 	child->exit_signal = (int)p->exit_signal;
 	if (p->flags & CLONE_CHILD_SETTID)
 		child->set_child_tid = p->child_tid;

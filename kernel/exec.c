@@ -90,6 +90,7 @@ static void reset_task(struct task *t)
 	t->rseq_len = t->rseq_sig = 0;
 	t->keepcaps = false;
 	t->personality &= ~(uint64_t)READ_IMPLIES_EXEC;
+	debug_registers_init(&t->debug);
 	t->restart.fn = NULL;
 	t->in_syscall = false;
 }

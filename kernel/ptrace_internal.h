@@ -41,7 +41,7 @@ struct trace_stop {
 	bool has_info, info_changed;
 	siginfo_t info;
 	struct user_regs_struct regs;
-	bool regs_changed;
+	bool regs_changed, debug_changed;
 	bool resumed;
 	enum trace_mode mode; /* once resumed */
 	struct trace_errand *errand;
@@ -97,6 +97,16 @@ void trace_syscall(struct task *t, struct platform_ctx *ctx, const struct platfo
 void trace_wake_locked(struct task *t) REQUIRES(tasks_lock);
 /* The group is to stop, to go on, or has got another SIGCONT: tasks that are traced look again. */
 void trace_notify_group_locked(struct thread_group *tg, bool stopping) REQUIRES(tasks_lock);
+
+/* --- ptrace_debug.c --- */
+
+/* Those of a fresh program. */
+void debug_registers_init(struct debug_registers *d);
+/* DR0 to DR7. -EIO: there is no such register; -EINVAL: what it may not be. */
+uint64_t debug_register_get(const struct debug_registers *d, unsigned n);
+int debug_register_set(struct debug_registers *d, unsigned n, uint64_t value) MUST_CHECK;
+/* t's registers have changed: the thread that runs its guest follows. */
+void debug_registers_apply(struct task *t);
 
 /* --- ptrace_wait.c --- */
 

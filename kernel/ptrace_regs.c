@@ -5,7 +5,7 @@
  * is no user's, a base outside the user half); the platform makes everything else harmless when the tracee goes on. The extended
  * state stays in the stub until somebody asks, which is rare and then an errand of the tracee's thread.
  *
- * Debug registers read as unused, and can be set to nothing else: there are no hardware breakpoints and watchpoints. */
+ * Debug registers are the task's: ptrace_debug.c. */
 #include "kernel/ptrace_internal.h"
 #include "kernel/task_internal.h"
 
@@ -101,6 +101,19 @@ static bool is_debug_register(uint64_t off)
 	return off >= offsetof(struct user, u_debugreg) && off < sizeof(struct user);
 }
 
+static unsigned debug_register(uint64_t off)
+{
+	return (unsigned)((off - offsetof(struct user, u_debugreg)) / WORD);
+}
+
+/* The rest of struct user belongs to core files, and reads as nothing. */
+static uint64_t user_word(const struct task *target, uint64_t off)
+{
+	if (off < sizeof(struct user_regs_struct))
+		return ((const uint64_t *)&target->ptrace_stop->regs)[off / WORD];
+	return is_debug_register(off) ? debug_register_get(&target->debug, debug_register(off)) : 0;
+}
+
 int trace_peek_user(struct task *t, pid_t tid, uint64_t off, uint64_t *out)
 {
 	int r = -ESRCH;
@@ -110,10 +123,8 @@ int trace_peek_user(struct task *t, pid_t tid, uint64_t off, uint64_t *out)
 
 	if (target)
 		r = user_offset_valid(off) ? 0 : -EIO;
-	/* The rest of struct user belongs to core files, and reads as nothing. */
 	if (!r)
-		*out = off < sizeof(struct user_regs_struct) ?
-			       ((const uint64_t *)&target->ptrace_stop->regs)[off / WORD] : 0;
+		*out = user_word(target, off);
 	mutex_unlock(&tasks_lock);
 	return r;
 }
@@ -130,7 +141,8 @@ int trace_poke_user(struct task *t, pid_t tid, uint64_t off, uint64_t value)
 		if (user_offset_valid(off) && off < sizeof(struct user_regs_struct))
 			r = put_word(target->ptrace_stop, off / WORD, value);
 		else if (user_offset_valid(off) && is_debug_register(off))
-			r = value ? -EINVAL : 0;
+			r = debug_register_set(&target->debug, debug_register(off), value);
+		target->ptrace_stop->debug_changed |= !r && is_debug_register(off);
 	}
 	mutex_unlock(&tasks_lock);
 	return r;

@@ -62,6 +62,8 @@ static void take_snapshot(struct task *t, struct trace_stop *s)
 
 static void apply_changes(struct task *t, const struct trace_stop *s)
 {
+	if (UNLIKELY(s->debug_changed))
+		debug_registers_apply(t);
 	if (!s->regs_changed)
 		return;
 	*platform_regs(t->ctx) = s->regs;

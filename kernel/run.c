@@ -142,6 +142,8 @@ static void task_event(struct task *t, struct platform_ctx *ctx, const struct pl
 		task_fault(t, ev);
 		break;
 	case PLATFORM_TRAP:
+		if (platform_is_debug_trap(&ev->info))
+			t->debug.status = ev->debug_status;
 		if (!trace_stale_step(t, &ev->info))
 			signal_force(t, &ev->info);
 		break;

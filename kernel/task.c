@@ -6,6 +6,7 @@
  * parent's list of children holds another. What a number names (ids.c) is borrowed. */
 #include "base/log.h"
 #include "kernel/seccomp.h"
+#include "kernel/ptrace_internal.h"
 #include "kernel/task_internal.h"
 
 #include <errno.h>
@@ -137,6 +138,7 @@ struct task *task_new(struct thread_group *tg)
 	t->altstack.flags = SS_DISABLE;
 	t->affinity = cpus;
 	t->timer_slack = 50000;
+	debug_registers_init(&t->debug);
 	t->start_time = mono_now();
 	return t;
 }

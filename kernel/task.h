@@ -66,6 +66,17 @@ struct pgroup {
 /* How a tracer resumed a task: until its next signal or event; with stops at calls; one instruction; with calls stopped at and not made. */
 enum trace_mode { TRACE_CONT, TRACE_SYSCALL, TRACE_STEP, TRACE_SYSEMU, TRACE_SYSEMU_STEP };
 
+/* The debug registers of a task: kernel/ptrace_debug.c. */
+struct debug_place {
+	uint64_t addr;
+	uint8_t field; /* its type and length, as four bits of DR7 */
+	bool used, enabled; /* used: it has been given an address, or enabled, since the program or the thread began */
+};
+struct debug_registers {
+	struct debug_place place[PLATFORM_DEBUG_PLACES];
+	uint64_t status, control; /* DR6 and DR7, as they read */
+};
+
 enum group_state { GROUP_RUNNING, GROUP_STOPPED, GROUP_EXITING, GROUP_ZOMBIE };
 
 struct thread_group {
@@ -180,6 +191,7 @@ struct task {
 	enum trace_mode trace_mode; /* (O) */
 	bool trace_exit_due; /* (O) the call in progress ends with a stop */
 	bool trace_stepping; /* (O) the trap flag in its registers is its tracer's */
+	struct debug_registers debug; /* (O); its tracer's while it sits in a stop, (T) */
 	pid_t trace_exec_tid; /* (O) execve is to be told to the tracer: the number that the caller had; 0 if not */
 
 	uint64_t personality; /* (O) */

@@ -120,6 +120,7 @@ struct platform_event {
 	enum platform_event_kind kind;
 	uint64_t nr, args[6]; /* SYSCALL */
 	siginfo_t info; /* FAULT, TRAP: as the host reported it; si_addr is the guest's address */
+	uint64_t debug_status; /* TRAP by the processor's debugging facilities (see platform_is_debug_trap): what DR6 says of it */
 	int access; /* FAULT: PROT_READ, PROT_WRITE or PROT_EXEC as far as it can be told: see fault_known */
 	bool access_known; /* FAULT: false when a read may have been a write */
 	bool fault_mapped; /* FAULT: something was mapped at the address (SEGV_ACCERR, BUS_ADRERR) */
@@ -156,6 +157,16 @@ void platform_xstate_reset(struct platform_ctx *ctx);
  * which the calling convention gives no value at a function's entry, are left as they are: Linux clears them too, but here that costs as
  * much as a stop. `saved` is what platform_xstate_get() has just read. */
 int platform_xstate_enter_handler(struct platform_ctx *ctx, const void *saved) MUST_CHECK;
+
+/* Debug registers: up to four places in what guests may use, a use of which is a PLATFORM_TRAP from then on; `control` is as in DR7. What the
+ * sentry or the host itself does there is none. A context starts without. The addresses suit the lengths: the host refuses others. */
+enum { PLATFORM_DEBUG_PLACES = 4 };
+void platform_debug_set(struct platform_ctx *ctx, const uint64_t addr[PLATFORM_DEBUG_PLACES], uint64_t control);
+/* A single step, a hit of a debug register, or an INT1: not a breakpoint instruction. */
+static inline bool platform_is_debug_trap(const siginfo_t *info)
+{
+	return info->si_signo == SIGTRAP && info->si_code >= TRAP_BRKPT && info->si_code <= TRAP_HWBKPT;
+}
 
 /* Processor time that ctx's stub thread has used since platform_start(), in nanoseconds. Any thread. */
 int64_t platform_cputime(struct platform_ctx *ctx);

@@ -131,6 +131,8 @@ static enum decoded decode_exception(struct platform_ctx *ctx, int sig, struct p
 	if (regs_load(ctx))
 		return decode_dead(ctx, ev);
 	ev->kind = PLATFORM_TRAP;
+	if (platform_is_debug_trap(&ev->info) && debug_read_status(ctx, &ev->debug_status))
+		return decode_dead(ctx, ev);
 	if (!exception_has_address(&ev->info))
 		return DECODED_EVENT;
 	count_add(&ctx->faults, 1);
@@ -172,6 +174,8 @@ static enum decoded run_once(struct platform_ctx *ctx, struct platform_event *ev
 	if (UNLIKELY(ctx->dead || atomic_load_explicit(&ctx->as->dead, memory_order_relaxed)))
 		return decode_dead(ctx, ev);
 	if (UNLIKELY(ctx->xstate_stale) && xstate_clean(ctx))
+		return decode_dead(ctx, ev);
+	if (UNLIKELY(ctx->debug_stale) && debug_flush(ctx))
 		return decode_dead(ctx, ev);
 	if (UNLIKELY(regs_flush(ctx)) || UNLIKELY(ptrace(PTRACE_SYSEMU, ctx->tid, NULL, NULL)) ||
 	    UNLIKELY(ctx_wait_stop(ctx, &status)))

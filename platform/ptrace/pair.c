@@ -193,6 +193,7 @@ static enum after ctx_do_job(struct platform_ctx *ctx, enum ctx_job job)
 	case JOB_RUN:
 		regs_fresh(ctx);
 		ctx->xstate_stale = true;
+		platform_debug_set(ctx, (const uint64_t[PLATFORM_DEBUG_PLACES]){ 0 }, 0);
 		ctx->fn(ctx, ctx->arg);
 		return ctx_finish(ctx);
 	case JOB_RESET:

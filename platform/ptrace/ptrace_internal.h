@@ -70,6 +70,10 @@ struct platform_ctx {
 	bool xstate_stale; /* the extended state is a former guest's */
 	uint64_t result, ip, sp;
 
+	/* Debug registers (O), for debug.c. */
+	uint64_t debug_addr[PLATFORM_DEBUG_PLACES], debug_control; /* as they shall be */
+	bool debug_stale; /* the thread's differ */
+
 	int64_t cpu_base; /* (I) while the function runs: processor time at platform_start() */
 
 	/* Placement. */
@@ -185,6 +189,12 @@ void regs_fresh(struct platform_ctx *ctx);
 void regs_for_stub(struct user_regs_struct *r, uint64_t rip);
 void xstate_init(pid_t tid);
 int xstate_clean(struct platform_ctx *ctx) MUST_CHECK;
+
+/* --- debug.c --- */
+/* Gives the thread the debug registers that it shall have. */
+int debug_flush(struct platform_ctx *ctx) MUST_CHECK;
+/* What DR6 says of the stop. */
+int debug_read_status(struct platform_ctx *ctx, uint64_t *out) MUST_CHECK;
 
 /* --- remote.c --- */
 /* Does what others have queued. ctx is the caller's, stopped. */

@@ -32,6 +32,11 @@ int main(void)
 	return counter;
 }
 """
+WATCH = """
+int value, other;
+static void place(void) { value++; }
+int main(void) { value = 1; other = 2; place(); value += other; return value; }
+"""
 GDB = ["gdb", "-nx", "-batch"]
 
 
@@ -39,6 +44,10 @@ def compile_in(where, text):
     with open(os.path.join(where, "program.c"), "w") as f:
         f.write(text)
     subprocess.run(["cc", "-g", "-O0", "-pthread", "program.c", "-o", "program"], check=True, cwd=where)
+
+
+def no_numbers(text):
+    return re.sub(r"process \d+", "process", text)
 
 
 def natively(*args, **kw):
@@ -62,6 +71,17 @@ if shutil.which("gdb") and shutil.which("cc"):
             check("hit Breakpoint 1, meet ()" in r.out, r)
             check(len(re.findall(r"^[* ] +\d+ +Thread ", r.out, re.M)) == 4, r)
             check("$1 = 1" in r.out and "exited with code 01" in r.out, r)
+
+    def test_gdb_watches_as_it_does_outside():
+        with folder() as where:
+            compile_in(where, WATCH)
+            command = [*GDB, "-ex", "break main", "-ex", "run", "-ex", "watch value", "-ex", "rwatch other", "-ex", "hbreak place",
+                       "-ex", "continue", "-ex", "continue", "-ex", "continue", "-ex", "continue", "-ex", "info watchpoints", "./program"]
+            r = run(*command, cwd=where)
+            check("Hardware watchpoint 2: value" in r.out, r)
+            # On processors whose debug registers work, it stops there too.
+            theirs = natively(*command, cwd=where)
+            check(no_numbers(r.out) == no_numbers(theirs), (r, theirs))
 
     def test_gdb_attaches_and_lets_go():
         script = "sleep 100 & gdb -nx -batch -p $! -ex 'info inferiors' -ex detach; kill $!; wait $!; echo status $?"

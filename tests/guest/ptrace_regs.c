@@ -124,7 +124,6 @@ static void user_area(void)
 		request(PTRACE_PEEKUSER, pid, offsetof(struct user, u_debugreg) + i * 8, (unsigned long)&value);
 		printf("debug register %d: %lu\n", i, value);
 	}
-	printf("debug control to 0: %s\n", outcome(request(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg) + 56, 0)));
 	printf("kernel cs: %s\n", outcome(request(PTRACE_POKEUSER, pid, CS * 8, 0x10)));
 	printf("null ss: %s\n", outcome(request(PTRACE_POKEUSER, pid, SS * 8, 0)));
 	printf("high fs_base: %s\n", outcome(request(PTRACE_POKEUSER, pid, FS_BASE * 8, 1UL << 63)));
