@@ -380,6 +380,11 @@ static const struct inode_ops revalidate_permission_ops = { COMMON_OPS, .revalid
 static const struct inode_ops magic_ops = { COMMON_OPS, .follow = node_follow };
 static const struct inode_ops magic_permission_ops = { COMMON_OPS, .follow = node_follow, .permission = node_permission };
 
+struct pseudo_node *pseudo_node_of_any(struct inode *i)
+{
+	return i->ops->open == node_open ? pseudo_node(i) : NULL;
+}
+
 static const struct inode_ops *choose_ops(const struct pseudo_ops *ops)
 {
 	if (!ops)

@@ -70,6 +70,8 @@ int pseudo_node_new(struct filesystem *fs, const struct pseudo_ops *ops, uint32_
 		    struct pseudo_node **out) MUST_CHECK;
 /* The node of an inode of a pseudo file system. */
 struct pseudo_node *pseudo_node(struct inode *i);
+/* The same of any inode: NULL if it is no pseudo file system's. */
+struct pseudo_node *pseudo_node_of_any(struct inode *i);
 /* Takes over child's reference. */
 int pseudo_add(struct pseudo_node *dir, const char *name, struct pseudo_node *child) MUST_CHECK;
 

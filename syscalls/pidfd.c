@@ -3,6 +3,7 @@
  * number next, and is readable once the group is a zombie. */
 #include "syscalls/pidfd.h"
 #include "fs/fdtable.h"
+#include "fs/proc/proc.h"
 #include "fs/vfs.h"
 #include "kernel/process.h"
 #include "mm/guest.h"
@@ -105,8 +106,8 @@ int64_t sys_pidfd_open(struct task *t, const uint64_t a[6])
 	return r;
 }
 
-/* The group behind descriptor fd with a reference, or NULL and *err. */
-static struct thread_group *lookup(struct task *t, int fd, int *err)
+/* The group behind descriptor fd with a reference, or NULL and *err. Signals may go by directories of /proc as well. */
+static struct thread_group *lookup(struct task *t, int fd, bool directories, int *err)
 {
 	struct file *f = fd_lookup(t->files, fd);
 	struct thread_group *tg = f ? pidfd_group(f) : NULL;
@@ -114,6 +115,8 @@ static struct thread_group *lookup(struct task *t, int fd, int *err)
 	*err = -EBADF;
 	if (tg)
 		group_get(tg);
+	else if (f && directories)
+		tg = proc_group_of(f);
 	if (f)
 		file_put(f);
 	return tg;
@@ -151,7 +154,7 @@ int64_t sys_pidfd_send_signal(struct task *t, const uint64_t a[6])
 		return -EINVAL;
 	if (sig < 0 || sig > SIGNAL_COUNT)
 		return -EINVAL;
-	struct thread_group *tg = lookup(t, fd, &r);
+	struct thread_group *tg = lookup(t, fd, true, &r);
 	if (!tg)
 		return r;
 	if (a[2]) {
@@ -209,7 +212,7 @@ int64_t sys_pidfd_getfd(struct task *t, const uint64_t a[6])
 
 	if ((unsigned)a[2])
 		return -EINVAL;
-	struct thread_group *tg = lookup(t, (int)a[0], &r);
+	struct thread_group *tg = lookup(t, (int)a[0], false, &r);
 	if (!tg)
 		return r;
 	struct file *f = file_of(t, tg, (int)a[1], &r);
@@ -226,7 +229,7 @@ int64_t sys_process_mrelease(struct task *t, const uint64_t a[6])
 
 	if ((unsigned)a[1])
 		return -EINVAL;
-	struct thread_group *tg = lookup(t, (int)a[0], &r);
+	struct thread_group *tg = lookup(t, (int)a[0], false, &r);
 	if (!tg)
 		return r;
 	mutex_lock(&tasks_lock);

@@ -24,6 +24,7 @@ enum {
 	REQ_ARCH_PRCTL = 30,
 	REQ_SYSEMU = 31,
 	REQ_SYSEMU_SINGLESTEP = 32,
+	REQ_SINGLEBLOCK = 33,
 };
 
 enum { WORD = 8 };
@@ -356,6 +357,7 @@ int64_t sys_ptrace(struct task *t, const uint64_t a[6])
 	case PTRACE_SYSCALL:
 		return resume(&q, TRACE_SYSCALL);
 	case PTRACE_SINGLESTEP:
+	case REQ_SINGLEBLOCK: /* a processor that cannot stop at branches alone, as in most virtual machines, makes single steps of it */
 		return resume(&q, TRACE_STEP);
 	case REQ_SYSEMU:
 		return resume(&q, TRACE_SYSEMU);

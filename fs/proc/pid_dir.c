@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /proc/PID and /proc/PID/task/TID. */
+#include "fs/proc/proc.h"
 #include "fs/proc/tree.h"
+#include "kernel/process.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -220,6 +222,16 @@ static const struct pseudo_ops process_ops = {
 static const struct pseudo_ops thread_ops = {
 	.lookup = thread_lookup, .iterate = thread_iterate, .getattr = proc_node_getattr, .release = proc_node_release,
 };
+
+struct thread_group *proc_group_of(struct file *f)
+{
+	struct pseudo_node *n = pseudo_node_of_any(f->inode);
+
+	if (!n || n->ops != &process_ops)
+		return NULL;
+	group_get(proc_node_task(n)->tg);
+	return proc_node_task(n)->tg;
+}
 
 int proc_pid_dir(struct filesystem *fs, struct task *t, enum proc_view view, struct pseudo_node **out)
 {

@@ -28,6 +28,33 @@ static void check(const char *what, long r)
 	printf("%s: %s %d\n", what, r < 0 ? "error" : "ok", r < 0 ? errno : 0);
 }
 
+/* A directory of /proc serves for signals, and for nothing else. */
+static void directories(void)
+{
+	static const char *const others[] = { "/proc", "/proc/self/stat", "/proc/self/fd", "/proc/self/task", "/proc/thread-self", "/" };
+	int self = open("/proc/self", O_RDONLY), path = open("/proc/self", O_PATH);
+	char name[32];
+	siginfo_t si;
+	pid_t pid;
+
+	check("signal 0 to /proc/self", send_signal(self, 0));
+	check("by a descriptor without access", send_signal(path, 0));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		check(others[i], send_signal(open(others[i], O_RDONLY), 0));
+	check("waitid", waitid(3, (id_t)self, &si, WEXITED));
+	check("getfd", syscall(SYS_pidfd_getfd, self, 0, 0));
+	pid = fork();
+	if (!pid)
+		for (;;)
+			pause();
+	snprintf(name, sizeof(name), "/proc/%d", pid);
+	int fd = open(name, O_RDONLY | O_DIRECTORY);
+
+	check("kill by directory", send_signal(fd, SIGKILL));
+	waitpid(pid, NULL, 0);
+	check("directory of nobody", send_signal(fd, 0));
+}
+
 static pid_t paused_child(void)
 {
 	pid_t pid = fork();
@@ -44,6 +71,7 @@ int main(void)
 	pid_t pid;
 
 	setvbuf(stdout, NULL, _IONBF, 0);
+	directories();
 	check("flags", pidfd_open_(getpid(), 77));
 	check("pid 0", pidfd_open_(0, 0));
 	check("nobody", pidfd_open_(999999, 0));

@@ -242,6 +242,34 @@ static void steps(void)
 	finish(pid);
 }
 
+/* PTRACE_SINGLEBLOCK goes to the next branch, or one instruction where the processor knows no better: to a branch that is next it is the same. */
+enum { SINGLEBLOCK = 33 };
+extern char branch[], branch_target[];
+__asm__(".pushsection .text\n"
+	".globl branch, branch_target\n"
+	"branch: jmp branch_target\n"
+	"	ud2\n"
+	"branch_target: nop\n"
+	".popsection\n");
+
+static void block_step(void)
+{
+	pid_t pid = traced_child(idle);
+	struct user_regs_struct r;
+	siginfo_t info;
+
+	request(PTRACE_GETREGS, pid, 0, (unsigned long)&r);
+	r.rip = (unsigned long)branch;
+	request(PTRACE_SETREGS, pid, 0, (unsigned long)&r);
+	printf("block step: %s\n", outcome(request(SINGLEBLOCK, pid, 0, 0)));
+	expect(pid, "after it");
+	request(PTRACE_GETREGS, pid, 0, (unsigned long)&r);
+	request(PTRACE_GETSIGINFO, pid, 0, (unsigned long)&info);
+	printf("at the target: %d, code %d\n", r.rip == (unsigned long)branch_target, info.si_code);
+	printf("with no signal: %s\n", outcome(request(SINGLEBLOCK, pid, 0, 1000)));
+	finish(pid);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -255,5 +283,6 @@ int main(int argc, char **argv)
 	kept_by_detach();
 	hits();
 	steps();
+	block_step();
 	return 0;
 }
