@@ -10,6 +10,9 @@
 #include <time.h>
 
 int eventfd_new(uint64_t count, int flags, struct file **out) MUST_CHECK; /* EFD_* */
+bool file_is_eventfd(const struct file *f);
+/* One more, unless the counter is full. */
+void eventfd_signal(struct file *f);
 
 int timerfd_new(int clock, int flags, struct file **out) MUST_CHECK; /* TFD_* */
 bool file_is_timerfd(const struct file *f);

@@ -141,3 +141,18 @@ out_free:
 	free(e);
 	return err;
 }
+
+bool file_is_eventfd(const struct file *f)
+{
+	return f->ops == &eventfd_ops;
+}
+
+void eventfd_signal(struct file *f)
+{
+	uint64_t one = 1;
+	struct io io;
+
+	io_init_kernel(&io, &one, sizeof(one));
+	(void)!counter_write(f, &io, NULL, 0);
+	io_fini(&io);
+}

@@ -104,8 +104,11 @@ ssize_t file_write(struct task *t, struct file *f, struct io *io, off_t *pos, in
 int64_t file_wait(struct task *t, struct file *f, uint32_t events, bool nonblock, int64_t deadline,
 		  int64_t (*try)(void *arg), void *arg) MUST_CHECK;
 uint32_t file_poll(struct file *f);
-/* A flag beside RWF_*: file_write() raises no SIGPIPE. */
-enum { FILE_NOSIGNAL = 1 << 30 };
+/* The flags that a guest may give (HIPRI, DSYNC, SYNC, NOWAIT, APPEND), and one beside RWF_*: file_write() raises no SIGPIPE. */
+enum { FILE_RWF_KNOWN = 0x1f, FILE_NOSIGNAL = 1 << 30 };
+/* fsync(2), fdatasync(2): -EINVAL for what cannot be synchronised. */
+bool file_can_sync(const struct file *f);
+int file_sync(struct file *f, bool data_only) MUST_CHECK;
 /* SIGPIPE for the calling task: what writing to a pipe or stream without a reader raises beside EPIPE. */
 void file_sigpipe(void);
 

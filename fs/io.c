@@ -41,6 +41,18 @@ uint32_t file_poll(struct file *f)
 	return f->ops->poll ? f->ops->poll(f) : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 }
 
+bool file_can_sync(const struct file *f)
+{
+	return f->ops->sync || S_ISREG(f->inode->type) || S_ISDIR(f->inode->type);
+}
+
+int file_sync(struct file *f, bool data_only)
+{
+	if (!file_can_sync(f))
+		return -EINVAL;
+	return f->ops->sync ? f->ops->sync(f, data_only) : 0;
+}
+
 static int sleep_for(struct task *t, int64_t deadline)
 {
 	return t ? task_sleep(t, deadline) : sleep_until(deadline);

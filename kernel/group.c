@@ -2,6 +2,8 @@
 /* Thread groups: the objects, and the resources that their tasks have used together. */
 #include "kernel/task_internal.h"
 
+#include <errno.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -183,6 +185,18 @@ uint64_t task_rlimit(struct task *t, int resource)
 bool task_may_have_nice_locked(const struct task *t, int nice)
 {
 	return 20 - nice <= (int64_t)MIN(t->tg->rlimits[RLIMIT_NICE].rlim_cur, 40);
+}
+
+int ioprio_check(const struct task *t, int prio)
+{
+	enum { CLASS_SHIFT = 13, LEVEL_MASK = 7, CLASS_NONE = 0, CLASS_RT = 1, CLASS_IDLE = 3 };
+	int class = prio >> CLASS_SHIFT;
+
+	if (class < CLASS_NONE || class > CLASS_IDLE || (class == CLASS_NONE && (prio & LEVEL_MASK)))
+		return -EINVAL;
+	if (class == CLASS_RT && !cred_capable(t->cred, CAP_SYS_ADMIN) && !cred_capable(t->cred, CAP_SYS_NICE))
+		return -EPERM;
+	return 0;
 }
 
 void rlimits_apply_locked(struct thread_group *tg, struct mm *mm)

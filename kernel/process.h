@@ -43,6 +43,8 @@ bool pgroup_orphaned_locked(struct pgroup *pg, const struct thread_group *withou
 
 /* --- resources --- */
 
+/* May t use this input-output priority (ioprio_set(2)), for itself or one operation? -EINVAL, -EPERM. */
+int ioprio_check(const struct task *t, int prio) MUST_CHECK;
 void usage_add(struct rusage_acc *sum, const struct rusage_acc *u);
 /* What the living and dead tasks of tg have used; of one task. No lock held. */
 void group_usage(struct thread_group *tg, struct rusage_acc *out);

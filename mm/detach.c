@@ -39,3 +39,18 @@ int mm_detach(struct mm *mm, uint64_t addr, const struct mappable_ops *ops)
 	mm_unlock(mm);
 	return err || found ? err : -EINVAL;
 }
+
+struct mappable *mm_attached(struct mm *mm, uint64_t addr, const struct mappable_ops *ops)
+{
+	struct mappable *m = NULL;
+	struct seg g;
+
+	mm_lock(mm);
+	g = segset_find(&mm->vmas, addr);
+	if (seg_ok(g) && seg_start(g) == addr && belongs(g, addr, ops)) {
+		m = vma_of(g)->mappable;
+		m->ops->get(m);
+	}
+	mm_unlock(mm);
+	return m;
+}

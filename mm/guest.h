@@ -12,9 +12,16 @@
 #define MM_GUEST_H
 
 #include "mm/mm.h"
+#include "platform/platform.h"
 
 #include <sys/types.h>
 #include <sys/uio.h>
+
+/* The kernel's access_ok(): a range outside of user space is refused before anything moves. */
+static inline bool guest_range_ok(uint64_t addr, uint64_t size)
+{
+	return size <= platform_max_addr() && addr <= platform_max_addr() - size;
+}
 
 /* All of it or -EFAULT. */
 int guest_read(struct mm *mm, void *dst, uint64_t addr, size_t size) MUST_CHECK;

@@ -57,6 +57,8 @@ int mm_mmap_check(struct mm *mm, const struct mmap_args *a) MUST_CHECK;
 int mm_mmap(struct mm *mm, const struct mmap_args *a, uint64_t *addr) MUST_CHECK;
 /* shmdt(2): unmaps what maps an object of `ops` and began at addr. -EINVAL if there is nothing. */
 int mm_detach(struct mm *mm, uint64_t addr, const struct mappable_ops *ops) MUST_CHECK;
+/* What is mapped from addr on, its first byte first, if it is an object of `ops`: with a reference, or NULL. */
+struct mappable *mm_attached(struct mm *mm, uint64_t addr, const struct mappable_ops *ops);
 int mm_munmap(struct mm *mm, uint64_t addr, uint64_t len) MUST_CHECK;
 int mm_mprotect(struct mm *mm, uint64_t addr, uint64_t len, int prot, bool grows_down) MUST_CHECK;
 /* mseal(2): what r holds is neither unmapped, moved nor protected anew any more. -ENOMEM if r has a hole; nothing is sealed then. */

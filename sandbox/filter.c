@@ -122,13 +122,13 @@ static int allow_sockets(scmp_filter_ctx ctx)
 	int err = allow_all(ctx, calls, ARRAY_SIZE(calls));
 
 	for (size_t i = 0; i < ARRAY_SIZE(domains) && !err; i++) {
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, SCMP_A0_32(SCMP_CMP_EQ, domains[i]),
-				       SCMP_A1_32(SCMP_CMP_EQ, SOCK_STREAM | flags), SCMP_A2_32(SCMP_CMP_EQ, IPPROTO_TCP));
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, SCMP_A0_32(SCMP_CMP_EQ, domains[i], 0),
+				       SCMP_A1_32(SCMP_CMP_EQ, SOCK_STREAM | flags, 0), SCMP_A2_32(SCMP_CMP_EQ, IPPROTO_TCP, 0));
 		if (!err)
-			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, SCMP_A0_32(SCMP_CMP_EQ, domains[i]),
-					       SCMP_A1_32(SCMP_CMP_EQ, SOCK_DGRAM | flags), SCMP_A2_32(SCMP_CMP_EQ, IPPROTO_UDP));
+			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, SCMP_A0_32(SCMP_CMP_EQ, domains[i], 0),
+					       SCMP_A1_32(SCMP_CMP_EQ, SOCK_DGRAM | flags, 0), SCMP_A2_32(SCMP_CMP_EQ, IPPROTO_UDP, 0));
 	}
-	return err ? err : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(accept4), 1, SCMP_A3_32(SCMP_CMP_EQ, flags));
+	return err ? err : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(accept4), 1, SCMP_A3_32(SCMP_CMP_EQ, flags, 0));
 }
 
 static int allow_socket_options(scmp_filter_ctx ctx)
@@ -139,8 +139,8 @@ static int allow_socket_options(scmp_filter_ctx ctx)
 
 	for (size_t i = 0; i < count && !err; i++)
 		if (o[i].use & (HOST_OPTION_SET | HOST_OPTION_OWN))
-			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 3, SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)o[i].level),
-					       SCMP_A2_32(SCMP_CMP_EQ, (uint32_t)o[i].name), SCMP_A4_32(SCMP_CMP_LE, SOCKOPT_MAX));
+			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 3, SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)o[i].level, 0),
+					       SCMP_A2_32(SCMP_CMP_EQ, (uint32_t)o[i].name, 0), SCMP_A4_32(SCMP_CMP_LE, SOCKOPT_MAX, 0));
 	return err;
 }
 

@@ -387,7 +387,7 @@ static int64_t sync_fd(struct task *t, int fd, bool data_only)
 
 	if (!f)
 		return -EBADF;
-	r = f->ops->sync ? f->ops->sync(f, data_only) : f->inode->type == S_IFREG || f->inode->type == S_IFDIR ? 0 : -EINVAL;
+	r = file_sync(f, data_only);
 	file_put(f);
 	return r;
 }

@@ -12,17 +12,10 @@
 #include <sys/uio.h>
 
 enum direction { READ, WRITE };
-enum { RWF_KNOWN = 0x1f }; /* HIPRI, DSYNC, SYNC, NOWAIT, APPEND */
 
 static int64_t run(struct task *t, struct file *f, struct io *io, off_t *pos, int flags, enum direction dir)
 {
 	return dir == READ ? file_read(t, f, io, pos, flags) : file_write(t, f, io, pos, flags);
-}
-
-/* The kernel's access_ok(): a range outside of user space is refused before anything moves. */
-static bool range_ok(uint64_t addr, uint64_t len)
-{
-	return len <= platform_max_addr() && addr <= platform_max_addr() - len;
 }
 
 static int64_t transfer(struct task *t, int fd, uint64_t addr, uint64_t len, enum direction dir)
@@ -35,7 +28,7 @@ static int64_t transfer(struct task *t, int fd, uint64_t addr, uint64_t len, enu
 		return -EBADF;
 	if (!(dir == READ ? file_readable(f) : file_writable(f)))
 		r = -EBADF;
-	else if (!range_ok(addr, len))
+	else if (!guest_range_ok(addr, len))
 		r = -EFAULT;
 	else {
 		io_init(&io, t->mm, addr, len);
@@ -72,7 +65,7 @@ static int64_t transfer_at(struct task *t, int fd, uint64_t addr, uint64_t len, 
 		r = -ESPIPE;
 	else if (!(dir == READ ? file_readable(f) : file_writable(f)))
 		r = -EBADF;
-	else if (!range_ok(addr, len))
+	else if (!guest_range_ok(addr, len))
 		r = -EFAULT;
 	else {
 		io_init(&io, t->mm, addr, len);
@@ -117,7 +110,7 @@ static int64_t transfer_vector(struct task *t, const uint64_t a[6], const int64_
 	if (!io.left) /* nothing is asked of the file, not even whether it can be read at all */
 		r = 0;
 	else
-		r = flags & ~RWF_KNOWN ? -EOPNOTSUPP : run(t, f, &io, off ? &pos : NULL, flags, dir);
+		r = flags & ~FILE_RWF_KNOWN ? -EOPNOTSUPP : run(t, f, &io, off ? &pos : NULL, flags, dir);
 	io_fini(&io);
 out:
 	file_put(f);

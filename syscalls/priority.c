@@ -122,8 +122,6 @@ int64_t sys_setpriority(struct task *t, const uint64_t a[6])
 
 /* --- input-output priorities: classes none 0, realtime 1, best effort 2, idle 3 --- */
 
-enum { IOPRIO_CLASS_SHIFT = 13 };
-
 static void set_ioprio(struct task *target, void *arg)
 {
 	target->ioprio = *(const int *)arg;
@@ -140,12 +138,10 @@ static void best_ioprio(struct task *target, void *arg)
 
 int64_t sys_ioprio_set(struct task *t, const uint64_t a[6])
 {
-	int which = (int)a[0], prio = (int)a[2], class = prio >> IOPRIO_CLASS_SHIFT, level = prio & 7;
+	int which = (int)a[0], prio = (int)a[2], err = ioprio_check(t, prio);
 
-	if (class < 0 || class > 3 || (!class && level))
-		return -EINVAL;
-	if (class == 1 && !cred_capable(t->cred, CAP_SYS_ADMIN) && !cred_capable(t->cred, CAP_SYS_NICE))
-		return -EPERM;
+	if (err)
+		return err;
 	if (which < 1 || which > 3)
 		return -EINVAL;
 	return for_each_target(t, which - 1, (uint32_t)a[1], set_ioprio, &prio) ? 0 : -ESRCH;

@@ -225,11 +225,6 @@ static int write_control(struct socket *s, const struct sock_msg *m, struct cont
 
 /* --- single buffers --- */
 
-static bool range_ok(uint64_t addr, uint64_t len)
-{
-	return len <= platform_max_addr() && addr <= platform_max_addr() - len;
-}
-
 SYSCALL_DECLARE(sendto)
 {
 	struct sock_msg m = { .flags = (int)a[3], .cred = socket_cred(t) };
@@ -238,7 +233,7 @@ SYSCALL_DECLARE(sendto)
 	struct io io;
 	int64_t r;
 
-	if (!range_ok(a[1], a[2]))
+	if (!guest_range_ok(a[1], a[2]))
 		return -EFAULT;
 	r = socket_lookup(t, (int)a[0], &f, &s);
 	if (r)
@@ -267,7 +262,7 @@ SYSCALL_DECLARE(recvfrom)
 	int64_t r;
 	int err;
 
-	if (!range_ok(a[1], a[2]))
+	if (!guest_range_ok(a[1], a[2]))
 		return -EFAULT;
 	r = socket_lookup(t, (int)a[0], &f, &s);
 	if (r)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /proc/sys: the settings that programs read. All are read-only; those that describe limits of the sandbox state its own. */
+#include "fs/aio.h"
 #include "fs/proc/proc_internal.h"
 
 #include <fcntl.h>
@@ -54,7 +55,14 @@ static void version(struct text *out)
 	text_printf(out, "%s\n", u.version);
 }
 
+static void aio_nr(struct text *out)
+{
+	text_printf(out, "%u\n", aio_total());
+}
+
 const struct proc_sysctl proc_sysctls[] = {
+	{ "fs/aio-max-nr", NULL, "65536\n" },
+	{ "fs/aio-nr", aio_nr, NULL },
 	{ "fs/file-max", NULL, "9223372036854775807\n" },
 	{ "fs/nr_open", NULL, "1048576\n" },
 	{ "fs/pipe-max-size", NULL, "1048576\n" },
