@@ -15,6 +15,9 @@ void host_fd_set_output_limit(uint64_t bytes, void (*over)(void));
 /* The host terminal's window changed, or it sent a signal (SIGINT, SIGQUIT, SIGTSTP, SIGHUP, SIGWINCH): goes to the guest's
  * foreground process group. False if the guest has no host terminal as its controlling one. */
 bool host_tty_signal(int sig);
+/* Is tg's process group in front on it? So it is while no guest has made it its controlling terminal. */
+struct thread_group;
+bool host_tty_in_front(struct thread_group *tg);
 
 /* Readiness of host descriptors: notifies q once when one of events holds on fd. Starts the one notifier thread when first
  * needed. */

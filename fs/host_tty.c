@@ -96,16 +96,36 @@ int host_tty_get(int fd, dev_t dev, struct tty **out)
 	return err;
 }
 
-bool host_tty_signal(int sig)
+/* The first that a guest was given. Terminals are never freed: see host_tty_get(). */
+static struct host_tty *first_terminal(void)
 {
 	struct host_tty *ht;
-	bool known = false;
 
 	mutex_lock(&list_lock);
 	ht = LIST_FIRST(&terminals);
 	while (ht && LIST_NEXT(ht, link))
 		ht = LIST_NEXT(ht, link);
 	mutex_unlock(&list_lock);
+	return ht;
+}
+
+bool host_tty_in_front(struct thread_group *tg)
+{
+	struct host_tty *ht = first_terminal();
+
+	mutex_lock(&tasks_lock);
+	const struct pgroup *front = ht && ht->tty.session ? ht->tty.session->foreground : NULL;
+	bool r = !front || front == tg->pgroup;
+
+	mutex_unlock(&tasks_lock);
+	return r;
+}
+
+bool host_tty_signal(int sig)
+{
+	struct host_tty *ht = first_terminal();
+	bool known = false;
+
 	if (!ht)
 		return false;
 	tty_signal(&ht->tty, sig);

@@ -26,7 +26,11 @@ enum verdict {
 
 enum { EXIT_TIME_LIMIT = 124, EXIT_SANDBOX_ERROR = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127 };
 
+/* What Ctrl-Z stops: the front process asks, the sentry answers. */
+enum suspension { SUSPEND_UNKNOWN, SUSPEND_SANDBOX, SUSPEND_JOB };
+
 struct outcome {
+	_Atomic uint32_t suspension; /* enum suspension: a futex */
 	_Atomic bool complete; /* the sentry has written all it had to say */
 	enum verdict verdict;
 	int status; /* EXITED, SIGNALLED: wait(2) encoding */

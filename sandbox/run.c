@@ -18,15 +18,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* How much longer than the sentry the front waits before it enforces the time limit itself. */
 #define TIME_LIMIT_GRACE_NS 2000000000LL
+/* How long the sentry may take to say what Ctrl-Z stops. */
+#define SUSPEND_PATIENCE_NS 2000000000LL
 
 struct front {
 	struct options options;
@@ -107,9 +111,34 @@ static void hand_on(struct front *f, const siginfo_t *si)
 	sigqueue(f->sentry, si->si_signo, origin);
 }
 
-/* Ctrl-Z: the whole sandbox stops, and goes on when the caller's shell continues us. */
-static void stop_together(struct front *f)
+static bool sentry_ended(const struct front *f)
 {
+	siginfo_t si = { 0 };
+
+	return waitid(P_PID, (id_t)f->sentry, &si, WEXITED | WNOHANG | WNOWAIT) || si.si_pid;
+}
+
+/* Ctrl-Z: does it stop a job of the guest's shell, which goes on? One that does not answer is stopped. */
+static bool stops_job_alone(struct front *f, const siginfo_t *si)
+{
+	const struct timespec slice = { .tv_nsec = 100000000 };
+	const int64_t patience = mono_now() + SUSPEND_PATIENCE_NS;
+	_Atomic uint32_t *answer = &f->outcome->suspension;
+
+	atomic_store(answer, SUSPEND_UNKNOWN);
+	hand_on(f, si);
+	while (atomic_load(answer) == SUSPEND_UNKNOWN && !sentry_ended(f) && mono_now() < patience)
+		syscall(SYS_futex, answer, FUTEX_WAIT, SUSPEND_UNKNOWN, &slice, NULL, 0);
+	return atomic_load(answer) == SUSPEND_JOB;
+}
+
+/* The whole sandbox stops, and goes on when the caller's shell continues us. */
+static void suspend(struct front *f, const siginfo_t *si)
+{
+	if (si->si_code == SI_KERNEL && stops_job_alone(f, si))
+		return;
+	if (sigismember(&f->caller.ignored, SIGTSTP))
+		return;
 	kill(f->sentry, SIGSTOP);
 	raise(SIGSTOP);
 	kill(f->sentry, SIGCONT);
@@ -143,8 +172,7 @@ static void wait_sentry(struct front *f)
 			f->deadline = NO_DEADLINE;
 			kill(f->sentry, SIGKILL);
 		} else if (sig == SIGTSTP) {
-			if (!sigismember(&f->caller.ignored, SIGTSTP))
-				stop_together(f);
+			suspend(f, &si);
 		} else if (sig > 0 && sig != SIGCHLD) {
 			hand_on(f, &si);
 		}

@@ -29,6 +29,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,6 +300,24 @@ static void relay(const siginfo_t *si)
 	mutex_unlock(&tasks_lock);
 }
 
+/* Ctrl-Z. A shell with job control ignores it and keeps its jobs in groups of their own: it sees the one in front stop, as without a
+ * sandbox. Any other program's caller has the terminal back only if the sandbox as a whole stops, which is the front process's to do. */
+static void suspend(const siginfo_t *si)
+{
+	bool together = false, ignores;
+
+	if (sentry.init) {
+		mutex_lock(&tasks_lock);
+		ignores = sentry.init->leader && !sentry.init->leader->dead && signal_ignored_locked(sentry.init->leader, SIGTSTP);
+		mutex_unlock(&tasks_lock);
+		together = !ignores && host_tty_in_front(sentry.init);
+	}
+	atomic_store(&sentry.start->outcome->suspension, together ? SUSPEND_SANDBOX : SUSPEND_JOB);
+	syscall(SYS_futex, &sentry.start->outcome->suspension, FUTEX_WAKE, 1, NULL, NULL, 0);
+	if (!together)
+		relay(si);
+}
+
 /* Waits for the next signal until deadline: 0 when that passed. */
 static int next_signal(const sigset_t *set, int64_t deadline, siginfo_t *si)
 {
@@ -324,6 +343,7 @@ static bool wait_for_end(void)
 	siginfo_t si;
 
 	sentry_relayed_signals(&set);
+	sigaddset(&set, SIGTSTP);
 	sigaddset(&set, end_signal());
 	for (;;) {
 		int sig = next_signal(&set, deadline, &si);
@@ -332,7 +352,9 @@ static bool wait_for_end(void)
 			return false;
 		if (sig == end_signal())
 			return true;
-		if (sig > 0)
+		if (sig == SIGTSTP)
+			suspend(&si);
+		else if (sig > 0)
 			relay(&si);
 	}
 }
