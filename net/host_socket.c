@@ -21,7 +21,7 @@
  * Invariants: the descriptor is closed when the guest's file is released, and nobody is in an operation then. It is in no stub: stubs
  * have a descriptor table of their own. The notifier forgets it before its number is free.
  *
- * Locks: none. The host's socket has its own, `watched` is set once.
+ * Locks: none. The host's socket has its own, `watched` and `shut` are set once.
  */
 #include "net/host_socket_internal.h"
 
@@ -105,7 +105,12 @@ static int host_getname(struct socket *s, bool peer, union sock_addr *a, socklen
 
 static int host_shutdown(struct socket *s, int how)
 {
-	return shutdown(host_of(s)->fd, how) ? -errno : 0;
+	struct host_sock *h = host_of(s);
+
+	/* Before the host wakes who waits, and even if it says ENOTCONN: an unconnected UDP socket is shut all the same. */
+	if (how != SHUT_WR)
+		atomic_store(&h->shut, true);
+	return shutdown(h->fd, how) ? -errno : 0;
 }
 
 static int host_new(int fd, int domain, int type, int protocol, struct host_sock **out);

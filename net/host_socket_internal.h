@@ -9,6 +9,7 @@ struct host_sock {
 	struct socket s;
 	int fd; /* the sentry's, O_NONBLOCK; changed by close alone */
 	_Atomic bool watched; /* the notifier knows it */
+	_Atomic bool shut; /* for receiving */
 };
 
 static inline struct host_sock *host_of(struct socket *s)

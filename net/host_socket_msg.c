@@ -223,6 +223,9 @@ ssize_t host_socket_recv(struct socket *s, struct sock_msg *m)
 	if (n)
 		return n;
 	n = recv_buffer(h, m, &hdr, MIN(m->io->left, s->type == SOCK_DGRAM ? DATAGRAM_MAX : STREAM_PIECE));
+	/* Of a UDP socket that is shut the host tells the end only to who waits. */
+	if (n == -EAGAIN && s->type == SOCK_DGRAM && atomic_load(&h->shut) && !(m->flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
+		return 0;
 	if (n == -EAGAIN)
 		return host_socket_again(h);
 	if (n < 0)

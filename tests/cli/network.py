@@ -363,14 +363,50 @@ def test_time_limits_of_sockets():
     check(r.out == "EAGAIN\nEAGAIN\nEAGAIN\nTrue\n", r)
 
 
+# In order: of shut UDP sockets without and with a peer, one that waits in recv while another thread shuts it, a listener that is shut under accept.
+SHUT = """
+import errno, socket, threading, time
+def say(f):
+    try: print(f())
+    except OSError as e: print(errno.errorcode[e.errno])
+def udp():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("127.0.0.1", 0))
+    s.connect(s.getsockname())
+    return s
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+say(lambda: s.shutdown(socket.SHUT_RD))
+say(lambda: s.recv(1))
+s = udp()
+s.shutdown(socket.SHUT_RD)
+say(lambda: s.recv(1))
+say(lambda: s.recv(1, socket.MSG_DONTWAIT))
+s = udp()
+l = socket.socket()
+l.listen()
+for fd, wait in (s, lambda: s.recv(1)), (l, l.accept):
+    t = threading.Thread(target=say, args=(wait,))
+    t.start()
+    time.sleep(0.1)
+    fd.shutdown(socket.SHUT_RD)
+    t.join()
+"""
+
+
+def test_shutting_ends_waits():
+    native = subprocess.run(["python3", "-c", SHUT], capture_output=True, text=True, timeout=30).stdout
+    r = python(SHUT, timeout=30)
+    check(native == "ENOTCONN\nb''\nb''\nEAGAIN\nb''\nEINVAL\n" == r.out, (native, r))
+
+
 def test_options_reach_the_host_and_programs_do_not():
     code = ("import errno, socket\ns = socket.socket()\n"
             "s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 600)\nprint(len(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)) > 100)\n"
-            "for level, name in (socket.SOL_SOCKET, 26), (socket.SOL_SOCKET, 50), (socket.IPPROTO_TCP, 31), (socket.IPPROTO_TCP, 35), (socket.SOL_SOCKET, 1234):\n"
+            "for level, name in (socket.SOL_SOCKET, 26), (socket.SOL_SOCKET, 50), (socket.IPPROTO_TCP, 31), (socket.IPPROTO_TCP, 30), (socket.IPPROTO_TCP, 35), (socket.SOL_SOCKET, 1234):\n"
             "    try: s.setsockopt(level, name, bytes(16)); print('set')\n"
             "    except OSError as e: print(errno.errorcode[e.errno])")
     r = python(code)
-    check(r.out == "True\n" + "ENOPROTOOPT\n" * 5, r)
+    check(r.out == "True\n" + "ENOPROTOOPT\n" * 6, r)
 
 
 # A datagram with control data in and out, buffers more scattered than can be pinned at once, and its truth about truncation.
