@@ -33,6 +33,17 @@ static struct tmpfs_name *add(struct tmpfs_node *dir, const char *name, size_t l
 	return e;
 }
 
+uint64_t tmpfs_name_count(struct tmpfs_node *dir)
+{
+	struct tmpfs *fs = tmpfs_of(&dir->inode);
+	uint64_t n;
+
+	mutex_lock(&fs->names);
+	n = HASH_COUNT(dir->table);
+	mutex_unlock(&fs->names);
+	return n;
+}
+
 static void delete(struct tmpfs_node *dir, struct tmpfs_name *e)
 {
 	HASH_DEL(dir->table, e);

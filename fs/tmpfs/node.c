@@ -90,6 +90,9 @@ static void node_release(struct inode *i)
 	free(n);
 }
 
+/* What Linux's tmpfs counts for each name of a directory, . and .. among them. */
+enum { DIRENT_SIZE = 20 };
+
 static int node_getattr(struct inode *i, struct attr *out)
 {
 	struct tmpfs_node *n = node_of(i);
@@ -100,6 +103,8 @@ static int node_getattr(struct inode *i, struct attr *out)
 	if (n->reg && !n->reg->lower && S_ISREG(out->mode))
 		out->blocks = MIN(n->reg->page_count, (out->size + PAGE_SIZE - 1) >> PAGE_SHIFT) * (PAGE_SIZE / 512);
 	mutex_unlock(&n->data);
+	if (S_ISDIR(out->mode) && !n->lower)
+		out->size = DIRENT_SIZE * (2 + tmpfs_name_count(n));
 	return 0;
 }
 

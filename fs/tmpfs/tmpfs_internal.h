@@ -149,6 +149,8 @@ void tmpfs_set_nlink(struct tmpfs_node *n, int change);
 /* --- names.c --- */
 int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct inode **out);
 int tmpfs_list(struct inode *dir, struct dirlist **out);
+/* How many names dir has, with whiteouts. */
+uint64_t tmpfs_name_count(struct tmpfs_node *dir);
 /* From now on n and its ancestors stay. */
 void tmpfs_pin(struct tmpfs_node *n);
 void tmpfs_names_release(struct tmpfs_node *n);

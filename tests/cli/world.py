@@ -100,6 +100,11 @@ def test_tmpfs():
     check(r.status != 0 and "No space left" in r.err, r)
 
 
+def test_a_tmpfs_directory_is_as_long_as_linux_says():
+    r = run("--tmpfs", "/x", "--", "sh", "-c", "cd /x; stat -c %s .; touch a; mkdir b; stat -c %s .; rm a; stat -c %s . b")
+    check(r.out.split() == ["40", "80", "60", "40"], r)
+
+
 def test_hide():
     r = run("--hide", "/etc", "sh", "-c", "ls /etc | wc -l", cwd="/")
     check(r.out.strip() == "0", r)
