@@ -18,15 +18,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void say(const char *what, long r)
+static long say(const char *what, long r)
 {
 	if (r < 0)
 		printf("%s: %s\n", what, strerrorname_np(errno) ? strerrorname_np(errno) : "?");
 	else
 		printf("%s: %ld\n", what, r);
+	return r;
 }
 
-/* A call, with its text and result. */
+/* A call, with its text and result, which is its value. */
 #define T(call) (errno = 0, say(#call, (long)(call)))
 
 /* The same for what gives a descriptor, whose number is not told. */

@@ -1,49 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attributes and sizes: stat in all forms, modes, times, truncation, holes, fallocate, file systems. */
 // again: -v {}:{}
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include "file.h"
+
 #include <linux/falloc.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <time.h>
-#include <unistd.h>
 #include <utime.h>
 
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
 #endif
-
-static long show(const char *what, long r)
-{
-	if (r < 0)
-		printf("%s: %s\n", what, strerrorname_np(errno));
-	else
-		printf("%s: %ld\n", what, r);
-	return r;
-}
-#define T(call) show(#call, (long)(call))
-
-static void put(const char *name, const char *text)
-{
-	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-
-	if (write(fd, text, strlen(text)) < 0)
-		perror(name);
-	close(fd);
-}
 
 static mode_t mode_of(const char *name)
 {
@@ -58,7 +30,7 @@ static void stats(void)
 	struct statx sx;
 	int fd;
 
-	put("f", "0123456789");
+	put_file("f", "0123456789");
 	symlink("f", "l");
 	symlink("none", "broken");
 	T(stat("f", &st));
@@ -205,11 +177,11 @@ static void times(void)
 	T(utimensat(fd, "", ts, AT_EMPTY_PATH));
 	print_times("f");
 	/* What sets which times. */
-	put("f", "x");
+	put_file("f", "x");
 	stat("f", &st);
 	printf("written: modified %d\n", labs(time(NULL) - st.st_mtim.tv_sec) < 5);
 	utimensat(AT_FDCWD, ".", ts, 0);
-	put("brand new", "");
+	put_file("brand new", "");
 	stat(".", &st);
 	printf("directory modified %d\n", labs(time(NULL) - st.st_mtim.tv_sec) < 5);
 	utimensat(AT_FDCWD, ".", ts, 0);
@@ -229,7 +201,7 @@ static void sizes(void)
 	struct stat st;
 	int fd;
 
-	put("f", "0123456789");
+	put_file("f", "0123456789");
 	T(truncate("f", 4));
 	T(truncate("f", 8));
 	fd = open("f", O_RDWR);

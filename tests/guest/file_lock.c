@@ -1,30 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Locks: flock(2), POSIX and open-file-description records: conflicts, splitting, waiting, deadlock, what ends them. */
 // again: -v {}:{}
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include "file.h"
+
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-static long show(const char *what, long r)
-{
-	if (r < 0)
-		printf("%s: %s\n", what, strerrorname_np(errno));
-	else
-		printf("%s: %ld\n", what, r);
-	return r;
-}
-#define T(call) show(#call, (long)(call))
 
 static pid_t parent;
 

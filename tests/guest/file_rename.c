@@ -1,41 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rename(2) and renameat2(2): what may replace what, exchange, directories moved with open files in them. */
 // again: -v {}:{}
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include "file.h"
+
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #define RENAME_EXCHANGE 2
 #endif
-
-static long show(const char *what, long r)
-{
-	if (r < 0)
-		printf("%s: %s\n", what, strerrorname_np(errno));
-	else
-		printf("%s: %ld\n", what, r);
-	return r;
-}
-#define T(call) show(#call, (long)(call))
-
-static void put(const char *name, const char *text)
-{
-	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-
-	if (write(fd, text, strlen(text)) < 0)
-		perror(name);
-	close(fd);
-}
 
 static void print(const char *name)
 {
@@ -61,8 +36,8 @@ static int links_of(const char *name)
 
 static void files(void)
 {
-	put("a", "A");
-	put("b", "B");
+	put_file("a", "A");
+	put_file("b", "B");
 	T(rename("a", "c"));
 	print("a");
 	print("c");
@@ -92,7 +67,7 @@ static void files(void)
 	T(rename("s", "t"));
 	char buf[16];
 	T(readlink("t", buf, sizeof(buf)));
-	put("new", "N");
+	put_file("new", "N");
 	T(rename("new", "t"));
 	print("b");
 	print("t");
@@ -107,9 +82,9 @@ static void directories(void)
 	mkdir("d/sub", 0755);
 	mkdir("empty", 0755);
 	mkdir("full", 0755);
-	put("full/f", "F");
-	put("d/sub/f", "deep");
-	put("file", "x");
+	put_file("full/f", "F");
+	put_file("d/sub/f", "deep");
+	put_file("file", "x");
 	T(rename("d", "d/sub/in"));
 	T(rename("d", "d"));
 	T(rename("d", "full"));
@@ -142,7 +117,7 @@ static void open_inside(void)
 	mkdir("o", 0755);
 	mkdir("o/p", 0755);
 	mkdir("q", 0755);
-	put("o/p/f", "inside");
+	put_file("o/p/f", "inside");
 	fd = open("o/p/f", O_RDWR);
 	dir = open("o/p", O_RDONLY);
 	T(rename("o", "q/r"));
@@ -166,8 +141,8 @@ static void open_inside(void)
 	printf("%s\n", buf + len);
 	T(chdir(base));
 	/* Replaced while it is open. */
-	put("old", "old");
-	put("young", "young");
+	put_file("old", "old");
+	put_file("young", "young");
 	int o = open("old", O_RDONLY);
 	struct stat st;
 	T(rename("young", "old"));
@@ -188,8 +163,8 @@ static void open_inside(void)
 
 static void flags(void)
 {
-	put("x1", "one");
-	put("x2", "two");
+	put_file("x1", "one");
+	put_file("x2", "two");
 	T(renameat2(AT_FDCWD, "x1", AT_FDCWD, "x2", RENAME_NOREPLACE));
 	T(renameat2(AT_FDCWD, "x1", AT_FDCWD, "x3", RENAME_NOREPLACE));
 	T(renameat2(AT_FDCWD, "x3", AT_FDCWD, "x3", RENAME_NOREPLACE));
@@ -202,7 +177,7 @@ static void flags(void)
 	T(renameat2(AT_FDCWD, "x3", AT_FDCWD, "x2", 8));
 	T(renameat2(AT_FDCWD, "none", AT_FDCWD, "x2", RENAME_NOREPLACE));
 	mkdir("xd", 0755);
-	put("xd/in", "in");
+	put_file("xd/in", "in");
 	printf("links %d\n", links_of("."));
 	T(renameat2(AT_FDCWD, "xd", AT_FDCWD, "x2", RENAME_EXCHANGE));
 	print("x2/in");
@@ -211,7 +186,7 @@ static void flags(void)
 	T(renameat2(AT_FDCWD, "x2/in", AT_FDCWD, "x2", RENAME_EXCHANGE));
 	mkdir("other", 0755);
 	mkdir("other/y", 0755);
-	put("plain", "plain");
+	put_file("plain", "plain");
 	printf("links %d %d\n", links_of("."), links_of("other"));
 	T(renameat2(AT_FDCWD, "other/y", AT_FDCWD, "plain", RENAME_EXCHANGE));
 	printf("links %d %d\n", links_of("."), links_of("other"));
@@ -237,7 +212,7 @@ static void races(void)
 
 	mkdir("ra", 0755);
 	mkdir("rb", 0755);
-	put("ra/n", "n");
+	put_file("ra/n", "n");
 	for (long i = 0; i < 2; i++)
 		pthread_create(&t[i], NULL, mover, (void *)i);
 	while (moves < 300)

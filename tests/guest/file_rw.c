@@ -1,31 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Moving bytes: plain, positioned and vectored reads and writes, their errors at page ends, appending, copies between files. */
 // again: -v {}:{}
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include "file.h"
+
 #include <limits.h>
 #include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <unistd.h>
-
-static long show(const char *what, long r)
-{
-	if (r < 0)
-		printf("%s: %s\n", what, strerrorname_np(errno));
-	else
-		printf("%s: %ld\n", what, r);
-	return r;
-}
-#define T(call) show(#call, (long)(call))
 
 static char *pages; /* two pages, and after them none */
 

@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Extended attributes: names, sizes, flags, what bears them. */
 // again: -v {}:{}
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/capability.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/xattr.h>
-#include <unistd.h>
+#include "file.h"
 
-static long show(const char *what, long r)
-{
-	if (r < 0)
-		printf("%s: %s\n", what, strerrorname_np(errno));
-	else
-		printf("%s: %ld\n", what, r);
-	return r;
-}
-#define T(call) show(#call, (long)(call))
+#include <sys/xattr.h>
 
 static char buf[70000];
 
