@@ -43,6 +43,19 @@ static struct epoll_link *item_find(struct epoll *ep, struct file *f, int fd)
 /* --- nesting; epoll_links_lock is held --- */
 
 /* How many epolls deep ep is, counting itself; more than the limit as soon as that is certain. */
+const struct file *epoll_target(struct file *f, int fd, unsigned nth)
+{
+	struct epoll *ep = epoll_of(f);
+	const struct file *found = NULL;
+
+	mutex_lock(&ep->lock);
+	for (struct epoll_link *l = ep->items; l && !found; l = l->hh.next)
+		if (l->key.fd == fd && !nth--)
+			found = l->key.file;
+	mutex_unlock(&ep->lock);
+	return found;
+}
+
 static int depth_below(struct epoll *ep, int left)
 {
 	struct epoll_link *l, *tmp;

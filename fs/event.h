@@ -27,6 +27,8 @@ void signalfd_set_mask(struct file *f, sigset_guest mask);
 
 int epoll_new(int flags, struct file **out) MUST_CHECK;
 bool file_is_epoll(const struct file *f);
+/* The nth (from 0) file that ep watches under the number fd: its identity alone, no reference. NULL: there are not so many. */
+const struct file *epoll_target(struct file *ep, int fd, unsigned nth);
 /* epoll_ctl(2); fd is the number under which target was named. */
 int epoll_control(struct file *ep, int op, int fd, struct file *target, const struct epoll_event *ev) MUST_CHECK;
 /* Up to max events into out: their count, 0 at the deadline, -EINTR. */

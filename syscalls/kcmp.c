@@ -3,9 +3,11 @@
  * must be total and lasting but must not tell where they lie, so addresses are disguised as Linux disguises its own, by a secret
  * pair of numbers for each type. Objects that the sandbox does not have (input and output contexts, semaphore undo lists) are as equal
  * as those of two Linux tasks that have never used them. */
+#include "fs/event.h"
 #include "fs/fdtable.h"
 #include "fs/file.h"
 #include "kernel/process.h"
+#include "mm/guest.h"
 #include "syscalls/syscalls.h"
 
 #include <errno.h>
@@ -35,8 +37,8 @@ static int64_t compare(const void *a, const void *b, int type)
 	return x < y ? 1 : x > y ? 2 : 0;
 }
 
-/* The file behind a descriptor of t, borrowed no longer than the number is needed: only its identity counts. NULL: none. */
-static const void *file_identity(struct task *t, uint64_t fd)
+/* The file behind a descriptor of t, with a reference; NULL: none. */
+static struct file *file_of(struct task *t, uint64_t fd)
 {
 	struct fdtable *files;
 	struct file *f = NULL;
@@ -48,17 +50,47 @@ static const void *file_identity(struct task *t, uint64_t fd)
 		return NULL;
 	if (fd <= INT32_MAX)
 		f = fd_lookup_any(files, (int)fd);
-	if (f)
-		file_put(f);
 	fdtable_put(files);
 	return f;
 }
 
 static int64_t compare_files(struct task *one, struct task *two, uint64_t fd1, uint64_t fd2)
 {
-	const void *a = file_identity(one, fd1), *b = file_identity(two, fd2);
+	struct file *a = file_of(one, fd1), *b = file_of(two, fd2);
+	int64_t r = a && b ? compare(a, b, KCMP_FILE) : -EBADF;
 
-	return a && b ? compare(a, b, KCMP_FILE) : -EBADF;
+	if (a)
+		file_put(a);
+	if (b)
+		file_put(b);
+	return r;
+}
+
+/* Is the file behind fd of `one` what an epoll of `two` watches? t says at addr which epoll, under which number, and the how manieth. */
+static int64_t compare_watched(struct task *t, struct task *one, struct task *two, uint64_t fd, uint64_t addr)
+{
+	struct kcmp_epoll_slot slot;
+	const struct file *target;
+	struct file *f, *ep;
+	int64_t r = guest_read(t->mm, &slot, addr, sizeof(slot));
+
+	if (r)
+		return r;
+	f = file_of(one, fd);
+	ep = f ? file_of(two, slot.efd) : NULL;
+	if (!ep) {
+		r = -EBADF;
+	} else if (!file_is_epoll(ep)) {
+		r = -EINVAL;
+	} else {
+		target = epoll_target(ep, (int)slot.tfd, slot.toff);
+		r = target ? compare(f, target, KCMP_FILE) : -ENOENT;
+	}
+	if (ep)
+		file_put(ep);
+	if (f)
+		file_put(f);
+	return r;
 }
 
 static int64_t compare_parts(struct task *one, struct task *two, int type)
@@ -83,9 +115,6 @@ static int64_t compare_parts(struct task *one, struct task *two, int type)
 	case KCMP_SYSVSEM:
 		r = compare(NULL, NULL, type);
 		break;
-	case KCMP_EPOLL_TFD:
-		r = -EOPNOTSUPP;
-		break;
 	default:
 		r = -EINVAL;
 	}
@@ -102,7 +131,9 @@ int64_t sys_kcmp(struct task *t, const uint64_t a[6])
 	if (one && two) {
 		r = -EPERM;
 		if (task_may_access(t, one) && task_may_access(t, two))
-			r = type == KCMP_FILE ? compare_files(one, two, a[3], a[4]) : compare_parts(one, two, type);
+			r = type == KCMP_FILE	   ? compare_files(one, two, a[3], a[4]) :
+			    type == KCMP_EPOLL_TFD ? compare_watched(t, one, two, a[3], a[4]) :
+						     compare_parts(one, two, type);
 	}
 	if (one)
 		task_put(one);

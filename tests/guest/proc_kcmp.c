@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,6 +107,44 @@ static void taking(pid_t child)
 	check("release one who is gone", syscall(SYS_process_mrelease, pidfd, 0));
 }
 
+static void watched(pid_t child)
+{
+	int ep = epoll_create1(0), p[2], copy;
+	struct kcmp_epoll_slot slot = { .efd = (unsigned)ep };
+	struct epoll_event ev = { .events = EPOLLIN };
+	pid_t me = getpid();
+	unsigned long at = (unsigned long)&slot;
+
+	pipe(p);
+	copy = dup(p[0]);
+	slot.tfd = (unsigned)p[0];
+	same("nothing watched", kcmp(me, me, KCMP_EPOLL_TFD, p[0], at));
+	epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &ev);
+	same("watched", kcmp(me, me, KCMP_EPOLL_TFD, p[0], at));
+	same("a copy of it", kcmp(me, me, KCMP_EPOLL_TFD, copy, at));
+	same("another", kcmp(me, me, KCMP_EPOLL_TFD, p[1], at));
+	same("no such file", kcmp(me, me, KCMP_EPOLL_TFD, 999, at));
+	same("not the child's", kcmp(me, child, KCMP_EPOLL_TFD, p[0], at));
+	slot.toff = 1;
+	same("no second", kcmp(me, me, KCMP_EPOLL_TFD, p[0], at));
+	/* The number goes to another file, while the first is watched still. */
+	close(p[0]);
+	dup2(p[1], p[0]);
+	ev.events = EPOLLOUT;
+	epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &ev);
+	long first, second = kcmp(me, me, KCMP_EPOLL_TFD, copy, at);
+	slot.toff = 0;
+	first = kcmp(me, me, KCMP_EPOLL_TFD, copy, at);
+	printf("two of one number: %d\n", (first == 0) + (second == 0));
+	slot.tfd = 77;
+	same("another number", kcmp(me, me, KCMP_EPOLL_TFD, p[0], at));
+	slot.efd = (unsigned)p[1];
+	same("no epoll", kcmp(me, me, KCMP_EPOLL_TFD, p[0], at));
+	slot.efd = 999;
+	same("no file for an epoll", kcmp(me, me, KCMP_EPOLL_TFD, p[0], at));
+	same("from nowhere", kcmp(me, me, KCMP_EPOLL_TFD, p[0], 8));
+}
+
 int main(void)
 {
 	sharing();
@@ -114,6 +153,7 @@ int main(void)
 	if (!child)
 		waits(NULL);
 	files(child);
+	watched(child);
 	taking(child);
 	return 0;
 }
