@@ -3,6 +3,7 @@
 #include "syscalls/syscalls.h"
 
 #include "base/wait.h"
+#include "fs/fdtable.h"
 #include "mm/guest.h"
 
 #include <errno.h>
@@ -38,6 +39,25 @@ int syscall_read_extensible(struct task *t, void *dst, size_t known, size_t min,
 				r = -E2BIG;
 	}
 	return r;
+}
+
+int syscall_install_pair(struct task *t, struct file *one, struct file *two, bool cloexec, uint64_t addr)
+{
+	int fds[2], err;
+
+	fds[0] = fd_install_task(t, one, cloexec);
+	if (fds[0] < 0) {
+		file_put(two);
+		return fds[0];
+	}
+	fds[1] = fd_install_task(t, two, cloexec);
+	err = fds[1] < 0 ? fds[1] : guest_write(t->mm, addr, fds, sizeof(fds));
+	if (!err)
+		return 0;
+	(void)!fd_close(t->files, fds[0]);
+	if (fds[1] >= 0)
+		(void)!fd_close(t->files, fds[1]);
+	return err;
 }
 
 int syscall_timespec(struct task *t, uint64_t addr, int64_t *ns)

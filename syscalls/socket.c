@@ -51,18 +51,24 @@ static int split_type(int *type, int *flags)
 	return *flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK) ? -EINVAL : 0;
 }
 
-/* A descriptor for s, whose reference is taken over whatever happens. */
-static int install(struct task *t, struct socket *s, int flags)
+/* A file for s, whose reference is taken over whatever happens. */
+static int make_file(struct socket *s, int flags, struct file **out)
 {
-	struct file *f;
-	int err = socket_file_new(s, flags, &f);
+	int err = socket_file_new(s, flags, out);
 
 	if (err) {
 		s->ops->close(s);
 		socket_put(s);
-		return err;
 	}
-	return fd_install_task(t, f, flags & SOCK_CLOEXEC);
+	return err;
+}
+
+static int install(struct task *t, struct socket *s, int flags)
+{
+	struct file *f;
+	int err = make_file(s, flags, &f);
+
+	return err ? err : fd_install_task(t, f, flags & SOCK_CLOEXEC);
 }
 
 SYSCALL_DECLARE(socket)
@@ -77,27 +83,26 @@ SYSCALL_DECLARE(socket)
 
 SYSCALL_DECLARE(socketpair)
 {
-	int type = (int)a[1], flags, fds[2], err = split_type(&type, &flags);
+	int type = (int)a[1], flags, err = split_type(&type, &flags);
+	struct file *one, *two;
 	struct socket *s[2];
 
 	if (!err)
 		err = socket_create_pair(t, (int)a[0], type, (int)a[2], s);
 	if (err)
 		return err;
-	fds[0] = install(t, s[0], flags);
-	if (fds[0] < 0) {
+	err = make_file(s[0], flags, &one);
+	if (err) {
 		s[1]->ops->close(s[1]);
 		socket_put(s[1]);
-		return fds[0];
+		return err;
 	}
-	fds[1] = install(t, s[1], flags);
-	err = fds[1] < 0 ? fds[1] : guest_write(t->mm, a[3], fds, sizeof(fds));
-	if (!err)
-		return 0;
-	(void)!fd_close(t->files, fds[0]);
-	if (fds[1] >= 0)
-		(void)!fd_close(t->files, fds[1]);
-	return err;
+	err = make_file(s[1], flags, &two);
+	if (err) {
+		file_put(one);
+		return err;
+	}
+	return syscall_install_pair(t, one, two, flags & SOCK_CLOEXEC, a[3]);
 }
 
 /* --- addresses and connections --- */

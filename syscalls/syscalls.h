@@ -62,6 +62,9 @@ int syscall_path(struct task *t, uint64_t addr, char *buf) MUST_CHECK;
 /* A structure that newer kernels may have made longer, `size` bytes of it at addr: dst is zeroed and gets the `known` bytes that we know;
  * what the caller has beyond must be zero. -EINVAL below min, -E2BIG, -EFAULT. */
 int syscall_read_extensible(struct task *t, void *dst, size_t known, size_t min, uint64_t addr, uint64_t size) MUST_CHECK;
+struct file;
+/* Two new descriptors, written to addr as an int[2], or none: 0, -EMFILE, -EFAULT. Takes over both references. */
+int syscall_install_pair(struct task *t, struct file *one, struct file *two, bool cloexec, uint64_t addr) MUST_CHECK;
 /* struct timespec at addr, checked: 0, -EFAULT, -EINVAL. A deadline: NO_DEADLINE when addr is 0. */
 int syscall_timespec(struct task *t, uint64_t addr, int64_t *ns) MUST_CHECK;
 int syscall_write_timespec(struct task *t, uint64_t addr, int64_t ns) MUST_CHECK;
