@@ -86,8 +86,6 @@ static void reset_task(struct task *t)
 	t->clear_child_tid = 0;
 	t->set_child_tid = 0;
 	t->robust_list = t->robust_list_len = 0;
-	t->rseq_addr = 0;
-	t->rseq_len = t->rseq_sig = 0;
 	t->keepcaps = false;
 	t->personality &= ~(uint64_t)READ_IMPLIES_EXEC;
 	debug_registers_init(&t->debug);

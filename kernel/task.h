@@ -156,8 +156,6 @@ struct task {
 
 	_Atomic bool futexes_released; /* owns no PI futex any more: futex_task_release() has begun */
 	uint64_t clear_child_tid, robust_list, robust_list_len; /* (O) guest addresses */
-	uint64_t rseq_addr; /* (O) */
-	uint32_t rseq_len, rseq_sig; /* (O) */
 
 	/* The call in progress (O): what restart and tracing need. */
 	uint64_t sys_nr, sys_args[6];
