@@ -10,8 +10,9 @@
  *   low
  *
  * Everything in a frame is the guest's to change before it returns through it. What comes back is used like this: general registers
- * go to the platform, which makes the segments and flags those of a 64-bit user thread; the extended state goes through the host's own
- * check; the mask loses SIGKILL and SIGSTOP; the alternate stack passes the same checks as sigaltstack(2).
+ * go to the platform; segments that no 64-bit user thread has, and extended state that the processor's own instruction (XRSTOR, or FXRSTOR
+ * without believable software words) would fault on, are a SIGSEGV as on Linux, and the host checks the rest; the mask loses SIGKILL and
+ * SIGSTOP; the alternate stack passes the same checks as sigaltstack(2).
  *
  * Components of the extended state that need a permission of their own (AMX tiles) are not part of a frame: no guest has it.
  */
@@ -70,9 +71,9 @@ struct sw_words {
 	uint32_t xstate_size, padding[7];
 };
 
-/* What of the host's state goes into frames: immutable after the first use. */
+/* What of the host's state goes into frames, and all that the processor has: immutable after the first use. */
 static struct {
-	uint64_t features;
+	uint64_t features, enabled;
 	uint32_t size;
 } layout;
 static pthread_once_t layout_once = PTHREAD_ONCE_INIT;
@@ -86,7 +87,8 @@ static void find_layout(void)
 	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || platform_xstate_size() < XSAVE_MIN)
 		return;
 	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-	layout.features = (((uint64_t)high << 32) | low) & ~amx;
+	layout.enabled = ((uint64_t)high << 32) | low;
+	layout.features = layout.enabled & ~amx;
 	layout.size = XSAVE_MIN;
 	for (uint32_t i = 2; i < 63; i++) {
 		if (!(layout.features & (1ull << i)) || !__get_cpuid_count(0xd, i, &a, &b, &c, &d) || !a)
@@ -236,28 +238,60 @@ out_free:
 
 /* --- and back --- */
 
-/* How many bytes of XSAVE state a frame holds; PLATFORM_FXSAVE_SIZE when it claims nothing more that can be believed. */
-static uint32_t believed_size(const unsigned char *buf, size_t got, uint64_t *features)
+/* How many bytes of XSAVE state a frame holds; PLATFORM_FXSAVE_SIZE when it claims nothing more that can be believed. -EFAULT: its end
+ * cannot be read. */
+static int believed_size(const unsigned char *buf, size_t got, uint64_t *features)
 {
 	struct sw_words sw;
 	uint32_t end;
 
 	*features = legacy;
 	memcpy(&sw, buf + SW_OFFSET, sizeof(sw));
-	if (sw.magic1 != magic1 || sw.xstate_size < XSAVE_MIN || sw.xstate_size > layout.size ||
-	    sw.xstate_size > sw.extended_size || sw.xstate_size + MAGIC2_SIZE > got)
+	if (sw.magic1 != magic1 || sw.xstate_size < XSAVE_MIN || sw.xstate_size > layout.size || sw.xstate_size > sw.extended_size)
 		return PLATFORM_FXSAVE_SIZE;
+	if (sw.xstate_size + MAGIC2_SIZE > got)
+		return -EFAULT;
 	memcpy(&end, buf + sw.xstate_size, sizeof(end));
 	if (end != magic2)
 		return PLATFORM_FXSAVE_SIZE;
 	*features = sw.xfeatures & layout.features;
-	return sw.xstate_size;
+	return (int)sw.xstate_size;
+}
+
+/* The header as XRSTOR looks at it: components that there are, and no other form. What it does not look at is cleared for the host,
+ * which does. */
+static int check_header(unsigned char *header, uint64_t features)
+{
+	uint64_t words[XSAVE_HEADER / sizeof(uint64_t)];
+
+	memcpy(words, header, sizeof(words));
+	if ((words[0] & ~layout.enabled) || words[1] || words[2])
+		return -EFAULT;
+	words[0] &= features;
+	memset(words + 3, 0, sizeof(words) - 3 * sizeof(*words));
+	memcpy(header, words, sizeof(words));
+	return 0;
+}
+
+/* Makes of what a frame holds what the platform takes. XRSTOR and FXRSTOR fault on addresses that are not aligned for them. */
+static int accept_xstate(unsigned char *buf, size_t got, size_t room, uint64_t fp)
+{
+	uint64_t features;
+	int size = have_xsave() ? believed_size(buf, got, &features) : PLATFORM_FXSAVE_SIZE;
+
+	if (size < 0)
+		return size;
+	memset(buf + size, 0, room - (size_t)size);
+	if (size > PLATFORM_FXSAVE_SIZE)
+		return fp & 63 ? -EFAULT : check_header(buf + PLATFORM_FXSAVE_SIZE, features);
+	if (have_xsave())
+		memcpy(buf + PLATFORM_FXSAVE_SIZE, &legacy, sizeof(legacy));
+	return fp & 15 ? -EFAULT : 0;
 }
 
 static int restore_xstate(struct task *t, uint64_t fp)
 {
 	size_t room = MAX(platform_xstate_size(), (size_t)frame_xstate_size());
-	uint64_t features, present;
 	unsigned char *buf;
 	ssize_t got;
 	int r = -EFAULT;
@@ -266,29 +300,26 @@ static int restore_xstate(struct task *t, uint64_t fp)
 		platform_xstate_reset(t->ctx);
 		return 0;
 	}
-	/* XRSTOR would fault on any other address. */
-	if (fp & (have_xsave() ? 63 : 15))
-		return -EFAULT;
 	buf = calloc(1, room);
 	if (!buf)
 		return -ENOMEM;
 	got = guest_read_some(t->mm, buf, fp, frame_xstate_size());
-	if (got < PLATFORM_FXSAVE_SIZE)
-		goto out_free;
-	if (have_xsave()) {
-		uint32_t size = believed_size(buf, (size_t)got, &features);
-
-		memset(buf + size, 0, room - size);
-		memcpy(&present, buf + PLATFORM_FXSAVE_SIZE, sizeof(present));
-		if (size == PLATFORM_FXSAVE_SIZE)
-			present = legacy;
-		present &= features;
-		memcpy(buf + PLATFORM_FXSAVE_SIZE, &present, sizeof(present));
-	}
-	r = platform_xstate_set(t->ctx, buf, platform_xstate_size());
-out_free:
+	if (got >= PLATFORM_FXSAVE_SIZE)
+		r = accept_xstate(buf, (size_t)got, room, fp);
+	if (!r)
+		r = platform_xstate_set(t->ctx, buf, platform_xstate_size());
 	free(buf);
 	return r;
+}
+
+/* May a 64-bit thread have these? Linux finds out when it returns to them. A stack segment that is none is mended for programs that did
+ * not say they would keep it right. */
+static bool segments_valid(const struct frame_ucontext *uc)
+{
+	enum { RPL_USER = 3, USER_CS = 0x33, USER_DS = 0x2b };
+
+	return (uc->mc.cs | RPL_USER) == USER_CS &&
+	       ((uc->mc.ss | RPL_USER) == USER_DS || !(uc->flags & UC_STRICT_RESTORE_SS));
 }
 
 static void restore_context(struct task *t, const struct frame_context *c)
@@ -329,7 +360,7 @@ int64_t signal_sigreturn(struct task *t)
 		goto out_bad;
 	signal_set_mask(t, uc.sigmask);
 	restore_context(t, &uc.mc);
-	if (restore_xstate(t, uc.mc.fpstate) < 0)
+	if (!segments_valid(&uc) || restore_xstate(t, uc.mc.fpstate) < 0)
 		goto out_bad;
 	(void)!signal_set_altstack(t, &uc.stack, uc.mc.sp);
 	return SYSCALL_NO_RESULT;
