@@ -8,6 +8,8 @@
  *
  * Echoes and what the slave writes end up in one ring, `out`, through the same output processing. Writers wait when it is
  * half full; echoes have the other half, and are lost when that is full too: a terminal that nobody reads must not stop who types.
+ * While output is stopped nobody writes, and what the master types is echoed behind `held`, where the master does not read before it starts
+ * again.
  *
  * Invariants: tail <= line <= head (as running numbers), head - tail <= LDISC_INPUT, head - line <= LDISC_LINE in canonical mode.
  */
@@ -177,6 +179,7 @@ void ldisc_stop(struct ldisc *l)
 	if (l->stopped)
 		return;
 	l->stopped = true;
+	l->held = l->out.len;
 	l->status = (uint8_t)((l->status & ~TIOCPKT_START) | TIOCPKT_STOP);
 }
 
@@ -192,7 +195,34 @@ void ldisc_start(struct ldisc *l)
 void ldisc_flush_output(struct ldisc *l)
 {
 	l->out.len = MIN(l->out.len, LDISC_LINE);
+	l->held = MIN(l->held, l->out.len);
 	l->status |= TIOCPKT_FLUSHWRITE;
+}
+
+size_t ldisc_output(const struct ldisc *l)
+{
+	return l->stopped ? l->held : l->out.len;
+}
+
+static void consume_output(struct ldisc *l, size_t n)
+{
+	ring_consume(&l->out, n);
+	l->held -= MIN(l->held, (uint32_t)n);
+}
+
+ssize_t ldisc_take_output(struct ldisc *l, struct io *io)
+{
+	size_t n = MIN(io->left, ldisc_output(l));
+	ssize_t r = n ? ring_copy_out(&l->out, io, 0, n) : -EAGAIN;
+
+	if (r > 0)
+		consume_output(l, (size_t)r);
+	return r;
+}
+
+void ldisc_drop_output(struct ldisc *l)
+{
+	consume_output(l, ldisc_output(l));
 }
 
 /* --- the input buffer --- */

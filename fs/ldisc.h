@@ -21,7 +21,8 @@ struct ldisc {
 	uint32_t line; /* end of the last complete line; only lines are read in canonical mode */
 	uint64_t ends[LDISC_INPUT / 64]; /* which bytes end a line */
 	struct ring out;
-	uint32_t echoed; /* where the output was when the master's current write began */
+	uint32_t echoed; /* where the output was when the master's current write began: echoes from here on have not gone out */
+	uint32_t held; /* where it was when it was stopped: echoes from here on wait; at most out.len */
 	uint32_t column, line_column; /* where the output is, where the line being typed began */
 	bool literal; /* the next character is just one (VLNEXT) */
 	bool erasing; /* between the \ and / of ECHOPRT */
@@ -47,6 +48,10 @@ ssize_t ldisc_read(struct ldisc *l, struct io *io) MUST_CHECK;
 /* The slave writes: as io_take(); -EAGAIN if nothing fits. */
 ssize_t ldisc_write(struct ldisc *l, struct io *io) MUST_CHECK;
 bool ldisc_writable(const struct ldisc *l);
+/* How much the master can read, and the reading: as io_put(); -EAGAIN if there is nothing. */
+size_t ldisc_output(const struct ldisc *l);
+ssize_t ldisc_take_output(struct ldisc *l, struct io *io) MUST_CHECK;
+void ldisc_drop_output(struct ldisc *l);
 
 /* Settings change; what is typed and not read stays, divided anew. */
 void ldisc_set(struct ldisc *l, const struct termios2 *tio);

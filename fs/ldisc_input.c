@@ -204,7 +204,9 @@ static void raise_signal(struct ldisc *l, unsigned char c, int sig)
 	l->signals |= sig_bit(sig);
 	if (!lflag(l, NOFLSH)) {
 		ldisc_flush_output(l);
-		l->out.len = MIN(l->out.len, l->echoed); /* echoes of this very write have not gone out yet */
+		/* Echoes of this very write have not gone out yet, nor any since output was stopped. */
+		l->out.len = MIN(l->out.len, l->stopped ? l->held : l->echoed);
+		l->echoed = l->out.len;
 		ldisc_flush_input(l);
 	}
 	if (iflag(l, IXON))
@@ -221,7 +223,10 @@ static bool control(struct ldisc *l, unsigned char c)
 		return true;
 	}
 	if (iflag(l, IXON) && is(l, VSTOP, c)) {
-		ldisc_stop(l);
+		if (!l->stopped) {
+			ldisc_stop(l);
+			l->held = MIN(l->held, l->echoed); /* as above: they wait, too */
+		}
 		return true;
 	}
 	if (!lflag(l, ISIG))

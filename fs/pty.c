@@ -65,17 +65,15 @@ static ssize_t read_packet(struct pty *p, struct io *io)
 	unsigned char status = p->ld.status;
 	ssize_t r, n;
 
-	if (!status && !p->ld.out.len)
+	if (!status && !ldisc_output(&p->ld))
 		return -EAGAIN;
 	r = io_put(io, &status, 1);
 	if (r <= 0)
 		return r;
 	p->ld.status = 0;
-	if (status || !io->left || !p->ld.out.len)
+	if (status)
 		return r;
-	n = ring_copy_out(&p->ld.out, io, 0, MIN(io->left, p->ld.out.len));
-	if (n > 0)
-		ring_consume(&p->ld.out, (size_t)n);
+	n = ldisc_take_output(&p->ld, io);
 	return n > 0 ? n + 1 : r;
 }
 
@@ -83,20 +81,14 @@ static ssize_t master_read(struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct pty *p = ((struct pty_end *)f->private)->pty;
 	bool was_writable, wake;
-	ssize_t r = -EAGAIN;
+	ssize_t r;
 
 	(void)pos, (void)flags;
 	if (!io->left)
 		return 0;
 	mutex_lock(&p->lock);
 	was_writable = ldisc_writable(&p->ld);
-	if (p->packet) {
-		r = read_packet(p, io);
-	} else if (p->ld.out.len) {
-		r = ring_copy_out(&p->ld.out, io, 0, MIN(io->left, p->ld.out.len));
-		if (r > 0)
-			ring_consume(&p->ld.out, (size_t)r);
-	}
+	r = p->packet ? read_packet(p, io) : ldisc_take_output(&p->ld, io);
 	if (r == -EAGAIN && p->slave_seen && !p->slaves)
 		r = -EIO;
 	wake = !was_writable && ldisc_writable(&p->ld);
@@ -143,7 +135,7 @@ static uint32_t master_poll(struct file *f)
 	uint32_t m = 0;
 
 	mutex_lock(&p->lock);
-	if (p->ld.out.len)
+	if (ldisc_output(&p->ld))
 		m |= POLLIN | POLLRDNORM;
 	if (p->packet && p->ld.status)
 		m |= POLLPRI | POLLIN | POLLRDNORM;

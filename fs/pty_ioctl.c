@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/tty.h>
+#include <signal.h>
 #include <string.h>
 
 /* --- settings --- */
@@ -186,7 +187,7 @@ static int64_t flush(struct pty_end *e, uint64_t what)
 	mutex_lock(&p->lock);
 	if (e->is_master) {
 		if (what != TCOFLUSH)
-			ring_consume(&p->ld.out, p->ld.out.len);
+			ldisc_drop_output(&p->ld);
 	} else {
 		if (what != TCOFLUSH)
 			ldisc_flush_input(&p->ld);
@@ -207,7 +208,7 @@ static int64_t count(struct pty_end *e, struct task *t, uint64_t arg, bool outpu
 	if (output)
 		n = 0; /* what was written has left this side */
 	else
-		n = (int)(e->is_master ? p->ld.out.len : ldisc_count(&p->ld));
+		n = (int)(e->is_master ? ldisc_output(&p->ld) : ldisc_count(&p->ld));
 	mutex_unlock(&p->lock);
 	return guest_write(t->mm, arg, &n, sizeof(n));
 }
@@ -288,7 +289,8 @@ static int64_t master_ioctl(struct pty *p, struct task *t, unsigned cmd, uint64_
 	case TIOCGPTPEER:
 		return open_peer(p, t, (int)arg);
 	case TIOCSIG:
-		if (arg < 1 || arg > SIGNAL_COUNT)
+		/* Those that a key sends: it asks for no permission. */
+		if ((int)arg != SIGINT && (int)arg != SIGQUIT && (int)arg != SIGTSTP)
 			return -EINVAL;
 		tty_signal(&p->tty, (int)arg);
 		return 0;

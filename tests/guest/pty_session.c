@@ -105,6 +105,9 @@ static void packets(void)
 	long n;
 
 	openpty(&m, &s, NULL, NULL, NULL);
+	say("TIOCSIG of a key", ioctl(m, TIOCSIG, SIGQUIT));
+	say("TIOCSIG of none", ioctl(m, TIOCSIG, SIGKILL));
+	say("TIOCSIG of no signal", ioctl(m, TIOCSIG, 0));
 	say("TIOCPKT", ioctl(m, TIOCPKT, &on));
 	write(s, "data", 4);
 	settle();
