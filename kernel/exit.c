@@ -80,12 +80,8 @@ void group_exit(struct task *t, int status)
 void kernel_kill_all(void)
 {
 	mutex_lock(&tasks_lock);
-	for (pid_t id = ids_next_locked(1); id; id = ids_next_locked(id + 1)) {
-		struct thread_group *tg = group_find_locked(id);
-
-		if (tg)
-			group_kill_locked(tg, SIGKILL);
-	}
+	for (struct thread_group *tg = group_next_locked(0); tg; tg = group_next_locked(tg->tgid))
+		group_kill_locked(tg, SIGKILL);
 	mutex_unlock(&tasks_lock);
 }
 

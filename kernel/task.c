@@ -203,6 +203,17 @@ struct thread_group *group_find_locked(pid_t tgid)
 	return s ? s->group : NULL;
 }
 
+struct thread_group *group_next_locked(pid_t after)
+{
+	for (pid_t id = ids_next_locked(after + 1); id; id = ids_next_locked(id + 1)) {
+		struct thread_group *tg = group_find_locked(id);
+
+		if (tg)
+			return tg;
+	}
+	return NULL;
+}
+
 struct pgroup *pgroup_find_locked(pid_t id)
 {
 	struct pid_slot *s = ids_find_locked(id);
@@ -226,9 +237,8 @@ size_t groups_list(pid_t *out, size_t max)
 	size_t n = 0;
 
 	mutex_lock(&tasks_lock);
-	for (pid_t id = ids_next_locked(1); id && n < max; id = ids_next_locked(id + 1))
-		if (ids_find_locked(id)->group)
-			out[n++] = id;
+	for (struct thread_group *tg = group_next_locked(0); tg && n < max; tg = group_next_locked(tg->tgid))
+		out[n++] = tg->tgid;
 	mutex_unlock(&tasks_lock);
 	return n;
 }

@@ -7,15 +7,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <stdlib.h>
 
 SYSCALL_DECLARE(kill);
 SYSCALL_DECLARE(tkill);
 SYSCALL_DECLARE(tgkill);
 SYSCALL_DECLARE(rt_sigqueueinfo);
 SYSCALL_DECLARE(rt_tgsigqueueinfo);
-
-enum { GROUPS_MAX_LISTED = 1 << 16 };
 
 /* kill(2): the sender's real or effective uid must be the target's real or saved one; SIGCONT needs only the same session. */
 static int permitted(struct task *t, struct task *target, int sig) REQUIRES(tasks_lock)
@@ -34,7 +31,7 @@ static int permitted(struct task *t, struct task *target, int sig) REQUIRES(task
 	return -EPERM;
 }
 
-static int kill_group(struct task *t, struct thread_group *tg, const siginfo_t *info) REQUIRES(tasks_lock)
+int kill_process_locked(struct task *t, struct thread_group *tg, const siginfo_t *info)
 {
 	int r = tg->leader ? permitted(t, tg->leader, info->si_signo) : -ESRCH;
 
@@ -51,7 +48,7 @@ static int kill_pid(struct task *t, pid_t pid, const siginfo_t *info) REQUIRES(t
 
 	if (target)
 		tg = target->tg;
-	return tg ? kill_group(t, tg, info) : -ESRCH;
+	return tg ? kill_process_locked(t, tg, info) : -ESRCH;
 }
 
 static int kill_pgroup(struct task *t, struct pgroup *pg, const siginfo_t *info) REQUIRES(tasks_lock)
@@ -62,38 +59,28 @@ static int kill_pgroup(struct task *t, struct pgroup *pg, const siginfo_t *info)
 
 	for (tg = pg ? LIST_FIRST(&pg->members) : NULL; tg; tg = next) {
 		next = LIST_NEXT(tg, pgroup_link);
-		r = kill_group(t, tg, info);
+		r = kill_process_locked(t, tg, info);
 		success = success || !r;
 	}
 	return success ? 0 : r;
 }
 
-/* Everybody but the first process and oneself. */
-static int kill_all(struct task *t, const siginfo_t *info)
+/* Everybody but the first process and oneself. In one go: nobody escapes by forking. */
+static int kill_all(struct task *t, const siginfo_t *info) REQUIRES(tasks_lock)
 {
-	pid_t *ids = malloc(GROUPS_MAX_LISTED * sizeof(*ids));
+	bool any = false;
 	int result = 0;
-	size_t count = 0;
 
-	if (!ids)
-		return -ENOMEM;
-	size_t n = groups_list(ids, GROUPS_MAX_LISTED);
-
-	mutex_lock(&tasks_lock);
-	for (size_t i = 0; i < n; i++) {
-		struct thread_group *tg = ids[i] > 1 ? group_find_locked(ids[i]) : NULL;
-
-		if (!tg || tg == t->tg)
+	for (struct thread_group *tg = group_next_locked(1); tg; tg = group_next_locked(tg->tgid)) {
+		if (tg == t->tg)
 			continue;
-		int r = kill_group(t, tg, info);
+		int r = kill_process_locked(t, tg, info);
 
-		count++;
+		any = true;
 		if (r != -EPERM)
 			result = r;
 	}
-	mutex_unlock(&tasks_lock);
-	free(ids);
-	return count ? result : -ESRCH;
+	return any ? result : -ESRCH;
 }
 
 int64_t sys_kill(struct task *t, const uint64_t a[6])
@@ -104,10 +91,10 @@ int64_t sys_kill(struct task *t, const uint64_t a[6])
 
 	if (pid == INT_MIN)
 		return -ESRCH;
-	if (pid == -1)
-		return kill_all(t, &info);
 	mutex_lock(&tasks_lock);
-	if (pid > 0)
+	if (pid == -1)
+		r = kill_all(t, &info);
+	else if (pid > 0)
 		r = kill_pid(t, pid, &info);
 	else
 		r = kill_pgroup(t, pid ? pgroup_find_locked(-pid) : t->tg->pgroup, &info);

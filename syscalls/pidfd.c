@@ -122,27 +122,6 @@ static struct thread_group *lookup(struct task *t, int fd, bool directories, int
 	return tg;
 }
 
-/* kill(2): who may send a signal to whom. */
-static bool may_signal_locked(struct task *t, struct thread_group *tg, int sig) REQUIRES(tasks_lock)
-{
-	const struct cred *c = t->cred, *o = tg->leader->cred;
-
-	if (tg == t->tg || cred_capable(c, 5 /* CAP_KILL */))
-		return true;
-	if (c->euid == o->suid || c->euid == o->uid || c->uid == o->suid || c->uid == o->uid)
-		return true;
-	return sig == SIGCONT && tg->pgroup->session == t->tg->pgroup->session;
-}
-
-static int send_locked(struct task *t, struct thread_group *tg, const siginfo_t *info, int sig) REQUIRES(tasks_lock)
-{
-	if (!tg->leader)
-		return -ESRCH;
-	if (!may_signal_locked(t, tg, sig))
-		return -EPERM;
-	return sig ? signal_send_group_locked(tg, info) : 0;
-}
-
 int64_t sys_pidfd_send_signal(struct task *t, const uint64_t a[6])
 {
 	int fd = (int)a[0], sig = (int)a[1], r;
@@ -170,7 +149,7 @@ int64_t sys_pidfd_send_signal(struct task *t, const uint64_t a[6])
 			goto out_put;
 	}
 	mutex_lock(&tasks_lock);
-	r = send_locked(t, tg, &info, sig);
+	r = kill_process_locked(t, tg, &info);
 	mutex_unlock(&tasks_lock);
 out_put:
 	group_put(tg);

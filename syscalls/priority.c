@@ -8,8 +8,6 @@
 #include <linux/capability.h>
 #include <sys/resource.h>
 
-enum { PIDS_MAX = 4096 };
-
 /* Calls fn for every task that (which, who) names; returns how many. Under the tasks lock. */
 static int for_each_target_locked(struct task *t, int which, uint32_t who, void (*fn)(struct task *target, void *arg),
 				  void *arg) REQUIRES(tasks_lock)
@@ -38,17 +36,12 @@ static int for_each_target_locked(struct task *t, int which, uint32_t who, void 
 
 static int for_each_of_user(uint32_t uid, void (*fn)(struct task *target, void *arg), void *arg)
 {
-	pid_t pids[PIDS_MAX];
-	size_t count = groups_list(pids, PIDS_MAX);
 	int n = 0;
 
 	mutex_lock(&tasks_lock);
-	for (size_t i = 0; i < count; i++) {
-		struct thread_group *tg = group_find_locked(pids[i]);
+	for (struct thread_group *tg = group_next_locked(0); tg; tg = group_next_locked(tg->tgid)) {
 		struct task *m;
 
-		if (!tg)
-			continue;
 		TAILQ_FOREACH(m, &tg->tasks, tg_link)
 			if (m->cred->uid == uid) {
 				fn(m, arg);

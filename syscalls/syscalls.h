@@ -68,6 +68,8 @@ int syscall_install_pair(struct task *t, struct file *one, struct file *two, boo
 /* struct timespec at addr, checked: 0, -EFAULT, -EINVAL. A deadline: NO_DEADLINE when addr is 0. */
 int syscall_timespec(struct task *t, uint64_t addr, int64_t *ns) MUST_CHECK;
 int syscall_write_timespec(struct task *t, uint64_t addr, int64_t ns) MUST_CHECK;
+/* kill(2) of one process, with its permissions: -ESRCH if it has been reaped, -EPERM, -EINVAL. */
+int kill_process_locked(struct task *t, struct thread_group *tg, const siginfo_t *info) REQUIRES(tasks_lock) MUST_CHECK;
 /* Ends CLONE_FILES sharing: unshare(2), execve(2). -ENOMEM. */
 int syscall_own_files(struct task *t) MUST_CHECK;
 
