@@ -218,11 +218,37 @@ static ssize_t regular_read(struct file *f, struct io *io, off_t *pos, int flags
 	return n;
 }
 
+static uint64_t write_position(struct file *f, const off_t *pos)
+{
+	struct host_fd *h = f->private;
+	struct stat st;
+
+	if (f->flags & O_APPEND)
+		return fstat(h->fd, &st) ? 0 : (uint64_t)st.st_size;
+	return (uint64_t)(pos == &f->pos ? lseek(h->fd, 0, SEEK_CUR) : *pos);
+}
+
 static ssize_t regular_write(struct file *f, struct io *io, off_t *pos, int flags)
 {
-	ssize_t n = regular_transfer(f, io, pos, true);
+	struct task *t = task_self();
+	uint64_t limit = t ? task_rlimit(t, RLIMIT_FSIZE) : RLIM_INFINITY, room = UINT64_MAX;
+	size_t cut;
+	ssize_t n;
 
 	(void)flags;
+	if (io->left && limit != RLIM_INFINITY) {
+		uint64_t at = write_position(f, pos);
+
+		room = limit > at ? limit - at : 0;
+	}
+	if (!room) {
+		signal_send_group(t->tg, SIGXFSZ);
+		return -EFBIG;
+	}
+	cut = io->left > room ? io->left - room : 0;
+	io->left -= cut;
+	n = regular_transfer(f, io, pos, true);
+	io->left += cut;
 	if (n > 0)
 		count_written((size_t)n);
 	return n;

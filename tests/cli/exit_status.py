@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `sbx run` exits with, and what it says."""
 import os
+import signal
+import subprocess
 
-from harness import check, folder, run, sbx
+from harness import check, folder, run, sbx, start
 
 
 def test_the_programs_own_status():
@@ -15,6 +17,18 @@ def test_a_signal_is_128_plus_n():
     for sig in (1, 6, 9, 11, 15):
         r = run("sh", "-c", f"kill -{sig} $$")
         check(r.status == 128 + sig and r.err == "", r)
+
+
+def test_a_limit_on_files_holds_for_standard_output():
+    for mode, before in (("wb", 0), ("ab", 100)):
+        with folder() as d:
+            path = os.path.join(d, "out")
+            with open(path, "wb") as f:
+                f.write(b"x" * before)
+            with open(path, mode) as f:
+                p = start("sh", "-c", "ulimit -f 1; exec head -c 4096 /dev/zero", stdout=f, stderr=subprocess.DEVNULL)
+                status = p.wait(20)
+            check((status, os.path.getsize(path)) == (128 + signal.SIGXFSZ, 512), (mode, status, os.path.getsize(path)))
 
 
 def test_output_is_the_guests_alone():
