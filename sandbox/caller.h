@@ -3,10 +3,10 @@
 #ifndef SANDBOX_CALLER_H
 #define SANDBOX_CALLER_H
 
+#include "kernel/signal.h"
 #include "loader/loader.h"
 #include "sandbox/options.h"
 
-#include <signal.h>
 #include <sys/resource.h>
 
 struct caller {
@@ -18,7 +18,7 @@ struct caller {
 	struct rlimit rlimits[RLIM_NLIMITS];
 	char *cwd; /* "/" when it cannot be named */
 	bool open[3]; /* standard descriptors that are open */
-	sigset_t ignored, blocked; /* signals, as an exec would hand them on */
+	sigset_guest ignored, blocked; /* signals, as an exec would hand them on */
 };
 
 void caller_read(struct caller *c);

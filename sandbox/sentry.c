@@ -231,16 +231,6 @@ static struct fdtable *make_fdtable(void)
 	return files;
 }
 
-static sigset_guest guest_sigset(const sigset_t *set)
-{
-	sigset_guest bits = 0;
-
-	for (int sig = 1; sig <= SIGNAL_COUNT; sig++)
-		if (sigismember(set, sig) > 0)
-			bits |= sig_bit(sig);
-	return bits;
-}
-
 static void start_program(struct strings env, struct cred *cred)
 {
 	const struct options *o = sentry.start->options;
@@ -250,8 +240,8 @@ static void start_program(struct strings env, struct cred *cred)
 	struct task *t;
 	int err;
 
-	init.ignored = guest_sigset(&sentry.start->caller->ignored);
-	init.blocked = guest_sigset(&sentry.start->caller->blocked);
+	init.ignored = sentry.start->caller->ignored;
+	init.blocked = sentry.start->caller->blocked;
 	memcpy(init.rlimits, sentry.start->caller->rlimits, sizeof(init.rlimits));
 	err = exec_find_and_load(o->argv, &env, sentry.fs, cred, sentry.memfile, init.rlimits[RLIMIT_STACK].rlim_cur, &loaded);
 	if (err) {
