@@ -242,7 +242,7 @@ static ssize_t regular_write(struct file *f, struct io *io, off_t *pos, int flag
 		room = limit > at ? limit - at : 0;
 	}
 	if (!room) {
-		signal_send_group(t->tg, SIGXFSZ);
+		signal_send_self(t, SIGXFSZ);
 		return -EFBIG;
 	}
 	cut = io->left > room ? io->left - room : 0;

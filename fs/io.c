@@ -26,14 +26,9 @@
 void file_sigpipe(void)
 {
 	struct task *t = task_self();
-	siginfo_t info;
 
-	if (!t)
-		return;
-	info = signal_info(SIGPIPE, SI_USER, t);
-	mutex_lock(&tasks_lock);
-	(void)!signal_send_task_locked(t, &info);
-	mutex_unlock(&tasks_lock);
+	if (t)
+		signal_send_self(t, SIGPIPE);
 }
 
 uint32_t file_poll(struct file *f)

@@ -68,8 +68,8 @@ void sigpending_flush(struct sigpending *p);
 int signal_send_task_locked(struct task *t, const siginfo_t *info) REQUIRES(tasks_lock);
 int signal_send_group_locked(struct thread_group *tg, const siginfo_t *info) REQUIRES(tasks_lock);
 void signal_send_pgroup_locked(struct pgroup *pg, const siginfo_t *info) REQUIRES(tasks_lock);
-/* Convenience without the lock held: SI_KERNEL. */
-void signal_send_group(struct thread_group *tg, int sig);
+/* What a task's own call brings upon it (SIGPIPE, SIGXFSZ), and no other thread of its process. Without the lock held. */
+void signal_send_self(struct task *t, int sig);
 /* A signal that the task's own instruction caused: if blocked or ignored it kills. */
 void signal_force(struct task *t, const siginfo_t *info);
 /* An info for sig with si_code and the sender's pid and uid. */

@@ -184,12 +184,12 @@ void signal_send_pgroup_locked(struct pgroup *pg, const siginfo_t *info)
 	}
 }
 
-void signal_send_group(struct thread_group *tg, int sig)
+void signal_send_self(struct task *t, int sig)
 {
-	siginfo_t info = signal_info(sig, SI_KERNEL, NULL);
+	siginfo_t info = signal_info(sig, SI_USER, t);
 
 	mutex_lock(&tasks_lock);
-	(void)!signal_send_group_locked(tg, &info);
+	(void)!send(t, &info, false);
 	mutex_unlock(&tasks_lock);
 }
 

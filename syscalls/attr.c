@@ -243,7 +243,6 @@ SYSCALL_DECLARE(utime)
 /* RLIMIT_FSIZE, which only who grows a file meets: signal(7), SIGXFSZ. */
 static int check_limit(struct task *t, struct inode *i, uint64_t size)
 {
-	siginfo_t info = { .si_signo = SIGXFSZ, .si_code = SI_USER };
 	struct attr attr;
 	int r;
 
@@ -252,9 +251,7 @@ static int check_limit(struct task *t, struct inode *i, uint64_t size)
 	r = inode_getattr(i, &attr);
 	if (r || size <= attr.size)
 		return r;
-	mutex_lock(&tasks_lock);
-	(void)signal_send_task_locked(t, &info);
-	mutex_unlock(&tasks_lock);
+	signal_send_self(t, SIGXFSZ);
 	return -EFBIG;
 }
 

@@ -117,7 +117,7 @@ static ssize_t host_write(struct file *f, struct io *io, off_t *pos, int flags)
 	}
 	mutex_unlock(&f->inode->lock);
 	if (r == -EFBIG && t && (uint64_t)*pos >= limit)
-		signal_send_group(t->tg, SIGXFSZ);
+		signal_send_self(t, SIGXFSZ);
 	return r;
 }
 

@@ -208,7 +208,7 @@ static ssize_t reg_write(struct file *f, struct io *io, off_t *pos, int flags)
 	if (r > 0)
 		written(n);
 	if (r == -EFBIG && t && (uint64_t)*pos >= limit)
-		signal_send_group(t->tg, SIGXFSZ);
+		signal_send_self(t, SIGXFSZ);
 	return r;
 }
 

@@ -43,9 +43,10 @@ static void files(void)
 	check("open beyond", open("/dev/null", O_RDONLY));
 }
 
-static void on_xfsz(int sig)
+static void on_xfsz(int sig, siginfo_t *info, void *context)
 {
-	printf("SIGXFSZ %d\n", sig == SIGXFSZ);
+	(void)context;
+	printf("SIGXFSZ %d, code %d, of itself %d\n", sig == SIGXFSZ, info->si_code, info->si_pid == getpid());
 }
 
 static void file_size(void)
@@ -53,7 +54,7 @@ static void file_size(void)
 	char block[4096] = { 0 };
 	int fd = open("big", O_RDWR | O_CREAT | O_TRUNC, 0600);
 
-	signal(SIGXFSZ, on_xfsz);
+	sigaction(SIGXFSZ, &(struct sigaction){ .sa_sigaction = on_xfsz, .sa_flags = SA_SIGINFO }, NULL);
 	set(RLIMIT_FSIZE, 5000);
 	check("write", write(fd, block, sizeof(block)));
 	check("write, cut", write(fd, block, sizeof(block)));
