@@ -51,9 +51,9 @@ static struct range inherited(struct mm *child, struct range r)
 {
 	struct seg g = segset_lower_bound(&child->vmas, r.start);
 
-	while (seg_ok(g) && vma_of(g)->wipe_on_fork)
+	while (seg_ok(g) && seg_start(g) < r.end && vma_of(g)->wipe_on_fork)
 		g = seg_next(g);
-	if (!seg_ok(g))
+	if (!seg_ok(g) || seg_start(g) >= r.end)
 		return range_make(r.end, r.end);
 	return range_intersect(seg_range(g), r);
 }

@@ -91,15 +91,19 @@ static int move_pmas(struct mm *mm, struct range from, uint64_t delta)
 	while (seg_ok(p = segset_lower_bound(&mm->pmas, from.start)) && seg_start(p) < from.end) {
 		struct range r = seg_range(p);
 		struct pma v = *pma_of(p);
+		struct gap gap;
+		bool free_here;
 
 		v.stub = pma_is_mapped(&v) && pma_stub_prot(&v) ? STUB_MAPPED : STUB_NONE;
 		segset_remove(&mm->pmas, p);
-		pma_account_locked(mm, &v, -(int64_t)range_len(r));
-		/* As many were reserved as are moved. */
-		err = pma_insert_locked(mm, range_make(r.start + delta, r.end + delta), &v, &out);
-		if (err)
+		gap = segset_find_gap(&mm->pmas, r.start + delta, &free_here);
+		/* Not merged before all are there: the last one that has not moved yet may lie next to the first that has, and would move with it,
+		 * away from where the stub has it. As many were reserved as are moved. */
+		if (!free_here || segset_insert_without_merging(&mm->pmas, gap, range_make(r.start + delta, r.end + delta), &v, &out))
 			panic("mremap: a reserved insertion failed");
 	}
+	segset_merge_range(&mm->pmas, range_make(from.start + delta, from.end + delta));
+	pma_changed_locked(mm);
 	return 0;
 }
 

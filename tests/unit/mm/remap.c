@@ -65,6 +65,37 @@ Test(remap, moves_pages_without_copying)
 	cr_assert_str_eq(vmas_text(test_mm), "100-104 rw-p");
 }
 
+/* Two pmas whose file ranges follow each other the other way round than their addresses: the lower one, moved, continues the upper one
+ * that has not moved yet. */
+static void behind_or_before(int64_t units)
+{
+	const uint64_t to = BASE + (uint64_t)(units * MM_UNIT);
+
+	map_anon(test_mm, BASE, 2 * MM_UNIT);
+	store(test_mm, BASE + MM_UNIT, 2);
+	store(test_mm, BASE, 1);
+	cr_assert_eq(pma_at(test_mm, BASE)->off, pma_at(test_mm, BASE + MM_UNIT)->off + MM_UNIT, "the case that is meant");
+	cr_assert_eq(remap(BASE, 2 * MM_UNIT, 2 * MM_UNIT, MREMAP_MAYMOVE | MREMAP_FIXED, to), (int64_t)to);
+	touch_faults = 0;
+	cr_assert_eq(load(test_mm, to), 1);
+	cr_assert_eq(load(test_mm, to + MM_UNIT), 2);
+	cr_assert_eq(touch_faults, 0, "the stub has them where the set has");
+	cr_assert_null(pma_at(test_mm, to + 2 * MM_UNIT));
+	cr_assert_eq(mm_munmap(test_mm, to, 2 * MM_UNIT), 0);
+	check_mm(test_mm);
+	cr_assert_eq(memfile_allocated(test_mf), 0);
+}
+
+Test(remap, moves_right_behind_itself)
+{
+	behind_or_before(2);
+}
+
+Test(remap, moves_right_before_itself)
+{
+	behind_or_before(-2);
+}
+
 Test(remap, moves_when_it_cannot_grow)
 {
 	map_anon(test_mm, BASE, 2 * P);
