@@ -22,7 +22,6 @@ enum { DR_STATUS = 6, DR_CONTROL = 7 };
 enum { FIELD_SHIFT = 16, FIELD_BITS = 4, FIELD_MASK = 15, ENABLE_BITS = 2, ENABLE_MASK = 3, ENABLE_GLOBAL = 2 };
 enum { TYPE_MASK = 3, TYPE_EXECUTE = 0, TYPE_WRITE = 1, TYPE_IO = 2, LENGTH_SHIFT = 2 };
 static const uint64_t status_initial = 0xffff0ff0;
-static const uint64_t task_size_max = 0x7ffffffff000;
 
 void debug_registers_init(struct debug_registers *d)
 {

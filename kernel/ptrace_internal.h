@@ -6,6 +6,9 @@
 #include "kernel/process.h"
 #include "kernel/ptrace.h"
 
+/* Linux's TASK_SIZE_MAX with four-level page tables: no address that a tracer writes into registers lies at or above. */
+static const uint64_t task_size_max = 0x7ffffffff000;
+
 /* How a task is traced: t->ptrace. Made by the tracer, freed when the tie is cut. All (T). */
 struct traced {
 	struct task *tracee; /* borrowed; a reference once `zombie` */

@@ -17,7 +17,6 @@
 
 /* The flags that a tracer may change: ID? no; AC, RF, NT, OF, DF, TF, SF, ZF, AF, PF, CF. */
 static const uint64_t flags_writable = 0x00054dd5;
-static const uint64_t task_size_max = 0x7ffffffff000;
 
 /* USER_SIZE: the kernel's struct user has two words more than the C library's. */
 enum { XSTATE_BV = 512, WORD = 8, USER_SIZE = sizeof(struct user) + 2 * WORD };

@@ -45,12 +45,13 @@ struct mappable *mm_attached(struct mm *mm, uint64_t addr, const struct mappable
 	struct mappable *m = NULL;
 	struct seg g;
 
-	mm_lock(mm);
+	/* Not `active`: whoever submits input and output need not wait for another thread's copy. */
+	mutex_lock(&mm->mapping);
 	g = segset_find(&mm->vmas, addr);
 	if (seg_ok(g) && seg_start(g) == addr && belongs(g, addr, ops)) {
 		m = vma_of(g)->mappable;
 		m->ops->get(m);
 	}
-	mm_unlock(mm);
+	mutex_unlock(&mm->mapping);
 	return m;
 }

@@ -137,7 +137,7 @@ static void suspend(struct front *f, const siginfo_t *si)
 {
 	if (si->si_code == SI_KERNEL && stops_job_alone(f, si))
 		return;
-	if ((f->caller.ignored & sig_bit(SIGTSTP)))
+	if (f->caller.ignored & sig_bit(SIGTSTP))
 		return;
 	kill(f->sentry, SIGSTOP);
 	raise(SIGSTOP);
