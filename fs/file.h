@@ -75,7 +75,7 @@ struct file {
 	int8_t write_count; /* what this file added to inode->write_count */
 	pid_t owner; /* F_SETOWN */
 	int owner_type, owner_sig;
-	struct epoll_link *epoll; /* list of epoll items that watch this file: fs/epoll_ctl.c */
+	struct epoll_link *_Atomic epoll; /* list of epoll items that watch this file: fs/epoll_ctl.c */
 	struct file *next_ended; /* no reference is left, and its thread has not come to it yet */
 };
 
