@@ -22,7 +22,7 @@ enum { MAP_EAGERLY_MAX = 40 };
 static int copy_vmas(struct mm *child, struct mm *parent)
 {
 	struct seg g, out;
-	int err = segset_reserve(&child->vmas, parent->vmas.count + 1);
+	int err = segset_reserve_many(&child->vmas, parent->vmas.count);
 
 	for (g = segset_first(&parent->vmas); seg_ok(g) && !err; g = seg_next(g)) {
 		struct vma v = *vma_of(g);
@@ -43,6 +43,7 @@ static int copy_vmas(struct mm *child, struct mm *parent)
 		}
 		vma_account_locked(child, &v, (int64_t)range_len(r));
 	}
+	segset_trim(&child->vmas);
 	return err;
 }
 
@@ -114,7 +115,7 @@ static int copy_pmas(struct mm *child, struct mm *parent)
 {
 	struct stub_batch b;
 	struct seg p;
-	int err = segset_reserve(&child->pmas, parent->pmas.count + 1);
+	int err = segset_reserve_many(&child->pmas, parent->pmas.count);
 
 	stub_batch_init(&b, parent);
 	for (p = segset_first(&parent->pmas); seg_ok(p) && !err; p = seg_next(p)) {
@@ -129,6 +130,7 @@ static int copy_pmas(struct mm *child, struct mm *parent)
 		for (p = segset_first(&parent->pmas); seg_ok(p); p = seg_next(p))
 			if (pma_of(p)->need_cow && pma_of(p)->private)
 				pma_of(p)->stub = STUB_UNSURE;
+	segset_trim(&child->pmas);
 	pma_changed_locked(parent);
 	pma_changed_locked(child);
 	return err;

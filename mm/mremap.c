@@ -83,11 +83,13 @@ static int move_pmas(struct mm *mm, struct range from, uint64_t delta)
 	for (p = segset_lower_bound(&mm->pmas, from.start); seg_ok(p) && seg_start(p) < from.end; p = seg_next(p))
 		n++;
 	if (!err)
-		err = segset_reserve(&mm->pmas, n);
+		err = segset_reserve_many(&mm->pmas, n);
 	if (!err)
 		err = move_in_stub(mm, from, delta);
-	if (err)
+	if (err) {
+		segset_trim(&mm->pmas);
 		return err;
+	}
 	while (seg_ok(p = segset_lower_bound(&mm->pmas, from.start)) && seg_start(p) < from.end) {
 		struct range r = seg_range(p);
 		struct pma v = *pma_of(p);
@@ -103,6 +105,7 @@ static int move_pmas(struct mm *mm, struct range from, uint64_t delta)
 			panic("mremap: a reserved insertion failed");
 	}
 	segset_merge_range(&mm->pmas, range_make(from.start + delta, from.end + delta));
+	segset_trim(&mm->pmas);
 	pma_changed_locked(mm);
 	return 0;
 }

@@ -85,11 +85,8 @@ static int insert_mappable(struct mm *mm, struct seg vseg, struct range want, in
 	struct range more = range_make(vma_offset(vseg, room.start), vma_offset(vseg, room.end));
 	struct translation tr[TRANSLATIONS_MAX];
 	bool covered = false;
-	int err = 0, n, failed;
+	int err = 0, n, failed = 0;
 
-	failed = segset_reserve(&mm->pmas, TRANSLATIONS_MAX);
-	if (failed)
-		return failed;
 	if (!v->shared)
 		access &= ~PROT_WRITE;
 	n = v->mappable->ops->translate(v->mappable, src, more, access, tr, &err);

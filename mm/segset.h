@@ -32,9 +32,10 @@ struct segset_node;
 struct segset {
 	const struct segset_ops *ops;
 	struct segset_node *root;
-	size_t count; /* of segments */
+	size_t count, nodes; /* of segments; of nodes that hold them */
 	struct segset_node *pool; /* nodes kept for insertions that must not fail */
 	size_t pool_count;
+	bool pool_all; /* nodes that removals empty go to the pool, see segset_reserve_many() */
 };
 
 /* A segment, or the end: `node` NULL. */
@@ -126,11 +127,12 @@ struct seg segset_merge_next(struct segset *s, struct seg g);
 /* Merges all neighbours that touch [r.start, r.end]. */
 void segset_merge_range(struct segset *s, struct range r);
 
-/* Copies every segment into the empty set dst. On failure dst is empty. */
-int segset_copy(struct segset *dst, const struct segset *src) MUST_CHECK;
-
-/* Reserves memory so that the next `inserts` insertions or splits cannot fail. */
+/* Reserves memory so that the next `inserts` insertions or splits cannot fail. What is not used stays in reserve. */
 int segset_reserve(struct segset *s, size_t inserts) MUST_CHECK;
+/* The same for many: until segset_trim() there may be removals between them. Takes little more memory than the tree will grow by. */
+int segset_reserve_many(struct segset *s, size_t inserts) MUST_CHECK;
+/* Gives back what is in reserve. */
+void segset_trim(struct segset *s);
 
 /* Walks the whole tree: order, disjointness, node fill, depth, cached gaps, parent links. Prints the fault to stderr
  * and returns false if something is wrong. */

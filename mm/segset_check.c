@@ -8,7 +8,7 @@
 struct check {
 	const struct segset *set;
 	uint64_t end; /* of the segment before */
-	size_t count;
+	size_t count, nodes;
 	int leaf_depth; /* -1: not known yet */
 	bool good;
 };
@@ -35,6 +35,7 @@ static void check_seg(struct check *c, struct segset_node *n, int slot)
 
 static void check_node(struct check *c, struct segset_node *n, int depth)
 {
+	c->nodes++;
 	if (n->nr > NODE_MAX || n->nr < (n->parent ? NODE_MIN : 1)) {
 		fault(c, n, n->nr, "bad fill");
 		return;
@@ -69,6 +70,8 @@ bool segset_check(const struct segset *s)
 		check_node(&c, s->root, 0);
 	if (c.count != s->count)
 		fault(&c, s->root, 0, "wrong count");
+	if (c.nodes != s->nodes)
+		fault(&c, s->root, 0, "wrong count of nodes");
 	for (struct segset_node *n = s->pool; n; n = n->parent)
 		pooled++;
 	if (pooled != s->pool_count)

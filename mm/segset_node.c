@@ -41,6 +41,13 @@ void node_free(struct segset_node *n)
 	free(n);
 }
 
+static void pool_put(struct segset *s, struct segset_node *n)
+{
+	n->parent = s->pool;
+	s->pool = n;
+	s->pool_count++;
+}
+
 int pool_fill(struct segset *s, size_t count)
 {
 	while (s->pool_count < count) {
@@ -48,13 +55,12 @@ int pool_fill(struct segset *s, size_t count)
 
 		if (!n)
 			return -ENOMEM;
-		n->parent = s->pool;
-		s->pool = n;
-		s->pool_count++;
+		pool_put(s, n);
 	}
 	return 0;
 }
 
+/* A node for the tree. */
 static struct segset_node *pool_take(struct segset *s, bool leaf)
 {
 	struct segset_node *n = s->pool;
@@ -62,18 +68,58 @@ static struct segset_node *pool_take(struct segset *s, bool leaf)
 	assert(n);
 	s->pool = n->parent;
 	s->pool_count--;
+	s->nodes++;
 	n->parent = NULL;
 	n->leaf = leaf;
 	return n;
 }
 
-int segset_reserve(struct segset *s, size_t inserts)
+/* n has left the tree. */
+static void drop_node(struct segset *s, struct segset_node *n)
+{
+	s->nodes--;
+	if (s->pool_all)
+		pool_put(s, n);
+	else
+		node_free(n);
+}
+
+/* What `inserts` insertions take at most, each at its worst. */
+static size_t worst_need(const struct segset *s, size_t inserts)
 {
 	size_t depth = 2; /* a new root, and a level that the insertions before may have added */
 
 	for (struct segset_node *n = s->root; n && !n->leaf; n = n->children[0])
 		depth++;
-	return pool_fill(s, inserts * (depth + 1));
+	return inserts * (depth + 1);
+}
+
+int segset_reserve(struct segset *s, size_t inserts)
+{
+	return pool_fill(s, worst_need(s, inserts));
+}
+
+int segset_reserve_many(struct segset *s, size_t inserts)
+{
+	/* Every node but the root holds NODE_MIN segments. So if tree and pool have this many nodes together, and what leaves the
+	 * tree goes to the pool, no insertion up to that count finds the pool empty. */
+	size_t enough = (s->count + inserts) / NODE_MIN + 2;
+	int err = pool_fill(s, MIN(enough > s->nodes ? enough - s->nodes : 0, worst_need(s, inserts)));
+
+	s->pool_all = !err;
+	return err;
+}
+
+void segset_trim(struct segset *s)
+{
+	s->pool_all = false;
+	while (s->pool_count) {
+		struct segset_node *n = s->pool;
+
+		s->pool = n->parent;
+		s->pool_count--;
+		node_free(n);
+	}
 }
 
 /* --- cached gaps --- */
@@ -258,8 +304,8 @@ static void borrow_right(struct segset_node *n, struct segset_node *right)
 	right->nr--;
 }
 
-/* Puts the segment between and all of the right sibling into left, and frees right. */
-static void join(struct segset_node *left, struct segset_node *right)
+/* Puts the segment between and all of the right sibling into left; right goes. */
+static void join(struct segset *s, struct segset_node *left, struct segset_node *right)
 {
 	struct segset_node *up = left->parent;
 
@@ -268,7 +314,7 @@ static void join(struct segset_node *left, struct segset_node *right)
 	copy_children(left, left->nr + 1, right, 0, right->nr + 1);
 	left->nr = (uint8_t)(left->nr + 1 + right->nr);
 	close_slot(up, left->parent_slot);
-	node_free(right);
+	drop_node(s, right);
 	left->max_gap = node_compute_gap(left);
 }
 
@@ -293,7 +339,7 @@ static void rebalance(struct segset *s, struct segset_node *n)
 			n->max_gap = node_compute_gap(n);
 			return;
 		}
-		join(left ? left : n, left ? n : right);
+		join(s, left ? left : n, left ? n : right);
 		n = up;
 	}
 	if (n->parent || n->nr)
@@ -303,7 +349,7 @@ static void rebalance(struct segset *s, struct segset_node *n)
 		s->root->parent = NULL;
 		s->root->parent_slot = 0;
 	}
-	node_free(n);
+	drop_node(s, n);
 }
 
 struct gap segset_remove(struct segset *s, struct seg g)
@@ -346,49 +392,6 @@ void segset_clear(struct segset *s)
 {
 	if (s->root)
 		free_tree(s->root);
-	while (s->pool) {
-		struct segset_node *n = s->pool;
-
-		s->pool = n->parent;
-		node_free(n);
-	}
+	segset_trim(s);
 	segset_init(s, s->ops);
-}
-
-/* A copy of n and all below it, or NULL. */
-static struct segset_node *copy_tree(const struct segset_node *n)
-{
-	struct segset_node *copy = node_alloc(n->ops);
-
-	if (!copy)
-		return NULL;
-	memcpy(copy, n, sizeof(*n));
-	memcpy(copy->values, n->values, n->nr * n->ops->value_size);
-	copy->parent = NULL;
-	if (n->leaf)
-		return copy;
-	for (int i = 0; i <= n->nr; i++) {
-		struct segset_node *child = copy_tree(n->children[i]);
-
-		if (!child) {
-			while (i-- > 0)
-				free_tree(copy->children[i]);
-			node_free(copy);
-			return NULL;
-		}
-		node_set_child(copy, i, child);
-	}
-	return copy;
-}
-
-int segset_copy(struct segset *dst, const struct segset *src)
-{
-	assert(segset_empty(dst) && dst->ops == src->ops);
-	if (!src->root)
-		return 0;
-	dst->root = copy_tree(src->root);
-	if (!dst->root)
-		return -ENOMEM;
-	dst->count = src->count;
-	return 0;
 }

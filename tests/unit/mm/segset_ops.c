@@ -115,25 +115,50 @@ Test(segset_ops, reserve_makes_insertions_certain)
 	segset_clear(&s);
 }
 
-Test(segset_ops, copy_is_equal_or_empty)
+/* Moves `count` segments from the front of the set behind all others, one by one, and back. */
+static void move_around(struct segset *s, size_t count)
 {
-	struct segset s, c;
-	struct seg a, b;
+	for (size_t i = 0; i < count; i++) {
+		struct seg g = segset_first(s);
+		struct range r = seg_range(g);
+		struct model_value v;
+		bool ok;
+
+		memcpy(&v, seg_value(g), sizeof(v));
+		segset_remove(s, g);
+		r = range_make(r.start + (1ULL << 40), r.end + (1ULL << 40));
+		cr_assert_eq(segset_insert(s, segset_find_gap(s, r.start, &ok), r, &v, NULL), 0);
+	}
+}
+
+Test(segset_ops, many_may_be_reserved_and_moved)
+{
+	struct model_value v = { 0, 0 };
+	struct segset s;
 
 	segset_init(&s, &model_ops);
-	segset_init(&c, &model_ops);
-	put_many(&s, 1000);
-	segset_fail_every(50);
-	cr_assert_eq(segset_copy(&c, &s), -ENOMEM);
-	cr_assert(segset_empty(&c) && segset_check(&c));
+	cr_assert_eq(segset_reserve_many(&s, 3000), 0);
+	cr_assert_leq(s.pool_count, 3000 / 7 + 2, "it is what the tree may need");
+	segset_fail_every(1);
+	for (uint64_t i = 0; i < 3000; i++) {
+		struct range r = { 20 * i, 20 * i + 10 };
+
+		cr_assert_eq(segset_insert(&s, segset_last_gap(&s), r, &v, NULL), 0);
+	}
 	segset_fail_every(0);
-	cr_assert_eq(segset_copy(&c, &s), 0);
-	cr_assert(segset_check(&c) && c.count == s.count);
-	for (a = segset_first(&s), b = segset_first(&c); seg_ok(a); a = seg_next(a), b = seg_next(b))
-		cr_assert(seg_start(a) == seg_start(b) && seg_end(a) == seg_end(b) && a.node != b.node);
+	cr_assert(segset_check(&s));
+	for (size_t part = 1; part <= 3000; part *= 3) {
+		segset_trim(&s);
+		cr_assert_eq(s.pool_count, 0);
+		cr_assert_eq(segset_reserve_many(&s, part), 0);
+		segset_fail_every(1);
+		move_around(&s, part);
+		segset_fail_every(0);
+		cr_assert(segset_check(&s) && s.count == 3000);
+	}
+	segset_trim(&s);
+	cr_assert(segset_check(&s) && !s.pool_count);
 	segset_clear(&s);
-	cr_assert(segset_check(&c));
-	segset_clear(&c);
 }
 
 Test(segset_ops, last_address_can_be_covered)
