@@ -112,9 +112,7 @@ static ssize_t stream_piece(struct host_fd *h, struct io *io, bool write)
 	if (err)
 		return err;
 	n = host_move(h, &pin, NULL, write);
-	io_unpin(&pin);
-	if (n > 0)
-		io_advance(io, (size_t)n);
+	io_unpin(io, &pin, n > 0 ? (size_t)n : 0);
 	return n;
 }
 
@@ -130,8 +128,7 @@ static ssize_t stream_read(struct file *f, struct io *io, off_t *pos, int flags)
 	if (h->tty && (err = tty_check_change(h->tty, TTY_READ)))
 		return err;
 	n = stream_piece(h, io, false);
-	/* An epoll may wait for the next edge without having found nothing: what a short read tells is enough. */
-	if (n == -EAGAIN || (n > 0 && f->epoll))
+	if (n == -EAGAIN)
 		host_arm(h, POLLIN);
 	if (n > 0)
 		atomic_fetch_add(&total_read, (uint64_t)n);
@@ -150,7 +147,7 @@ static ssize_t stream_write(struct file *f, struct io *io, off_t *pos, int flags
 	if (h->tty && (err = tty_check_change(h->tty, TTY_WRITE)))
 		return err;
 	n = stream_piece(h, io, true);
-	if (n == -EAGAIN || (n > 0 && io->left && f->epoll))
+	if (n == -EAGAIN)
 		host_arm(h, POLLOUT);
 	if (n > 0)
 		count_written((size_t)n);
@@ -196,10 +193,9 @@ static ssize_t regular_transfer(struct file *f, struct io *io, off_t *pos, bool 
 		if (err)
 			return total ? total : err;
 		n = host_move(h, &pin, at, write);
-		io_unpin(&pin);
+		io_unpin(io, &pin, n > 0 ? (size_t)n : 0);
 		if (n <= 0)
 			break;
-		io_advance(io, (size_t)n);
 		if (at)
 			*at += n;
 		total += n;

@@ -79,19 +79,24 @@ ssize_t io_put_zero(struct io *io, size_t n) MUST_CHECK;
 
 /* Pinned sentry addresses of the next bytes of io, so that a host preadv or pwritev moves bytes once. access: PROT_WRITE
  * when the host will write to guest memory. At most IO_PIN_MAX pieces; *bytes is their sum, cut to `max`. 0 or -EFAULT. A host call on them
- * returns EFAULT by itself if a page's backing vanishes. Does not advance: io_advance() by what the host moved. */
+ * returns EFAULT by itself if a page's backing vanishes. */
 enum { IO_PIN_MAX = 16 };
 struct io_pin {
 	struct iovec iov[IO_PIN_MAX];
 	int count;
 	size_t bytes;
+	bool fills; /* the host writes to guest memory */
+	uint64_t gen; /* pmas that are of this generation have not changed */
 	struct {
 		struct mm_file *file;
 		struct range range;
+		uint64_t addr; /* the guest's */
 	} ref[IO_PIN_MAX];
 };
 int io_pin(struct io *io, size_t max, int access, struct io_pin *pin) MUST_CHECK;
-void io_unpin(struct io_pin *pin);
+/* The host has moved `moved` bytes, 0 if it could not: advances by them. A guest's page that became another one meanwhile, as
+ * when a fork and a write made a copy of it, is given what the host put into the old one. */
+void io_unpin(struct io *io, struct io_pin *pin, size_t moved);
 void io_advance(struct io *io, size_t n);
 /* Moves up to max bytes, and IO_PIN_MAX pieces, between io and the host's fd at pos in one host call; advances. */
 ssize_t io_host_read(struct io *io, size_t max, int fd, off_t pos) MUST_CHECK;

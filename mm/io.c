@@ -175,8 +175,11 @@ static size_t pin_guest(struct mm *mm, uint64_t addr, size_t n, int access, stru
 	}
 	n = MIN(n, len);
 	p = segset_find(&mm->pmas, addr);
+	if (!pin->count)
+		pin->gen = mm->pma_gen;
 	pin->iov[pin->count] = (struct iovec){ .iov_base = at, .iov_len = n };
 	pin->ref[pin->count].file = pma_of(p)->file;
+	pin->ref[pin->count].addr = addr;
 	pin->ref[pin->count].range =
 		range_make(page_down(pma_offset(p, addr)), align_up(pma_offset(p, addr) + n, PAGE_SIZE));
 	pma_of(p)->file->ops->ref(pma_of(p)->file, pin->ref[pin->count].range);
@@ -200,6 +203,7 @@ int io_pin(struct io *io, size_t max, int access, struct io_pin *pin)
 
 	pin->count = 0;
 	pin->bytes = 0;
+	pin->fills = access & PROT_WRITE;
 	max = MIN(max, io->left);
 	while (pin->bytes < max && pin->count < IO_PIN_MAX) {
 		struct iovec *v = &io->iov[index];
@@ -220,12 +224,57 @@ int io_pin(struct io *io, size_t max, int access, struct io_pin *pin)
 	return pin->bytes || !max ? 0 : -EFAULT;
 }
 
-void io_unpin(struct io_pin *pin)
+/* Are the bytes at addr, of piece i, still the ones that were pinned? For how many of the n that answer holds. */
+static size_t same_backing(struct mm *mm, const struct io_pin *pin, int i, uint64_t addr, size_t n, bool *same)
 {
-	for (int i = 0; i < pin->count; i++)
-		if (pin->ref[i].file)
-			pin->ref[i].file->ops->unref(pin->ref[i].file, pin->ref[i].range);
+	uint64_t off = page_down(pin->ref[i].range.start) + (addr - page_down(pin->ref[i].addr));
+	struct seg p;
+
+	mutex_lock(&mm->active);
+	p = segset_lower_bound(&mm->pmas, addr);
+	*same = mm->pma_gen == pin->gen;
+	if (!*same && seg_ok(p) && seg_start(p) <= addr) {
+		*same = pma_of(p)->file == pin->ref[i].file && pma_offset(p, addr) == off;
+		n = MIN(n, seg_end(p) - addr);
+	} else if (!*same && seg_ok(p)) {
+		n = MIN(n, seg_start(p) - addr);
+	}
+	mutex_unlock(&mm->active);
+	return n;
+}
+
+/* Writes what the host put into piece i again where that is not the guest's page any more. */
+static void follow(struct mm *mm, const struct io_pin *pin, int i, size_t n)
+{
+	const char *bytes = pin->iov[i].iov_base;
+	size_t done = 0;
+
+	while (done < n) {
+		uint64_t addr = pin->ref[i].addr + done;
+		bool same;
+		size_t here = same_backing(mm, pin, i, addr, n - done, &same);
+		ssize_t w = same ? (ssize_t)here : guest_write_some(mm, addr, bytes + done, here);
+
+		/* Where nothing is any more nothing gets lost. */
+		done += w > 0 ? (size_t)w : MIN(here, PAGE_SIZE - (addr & ~PAGE_MASK));
+	}
+}
+
+void io_unpin(struct io *io, struct io_pin *pin, size_t moved)
+{
+	size_t left = pin->fills ? moved : 0;
+
+	for (int i = 0; i < pin->count; i++) {
+		size_t n = MIN(left, pin->iov[i].iov_len);
+
+		if (!pin->ref[i].file)
+			continue;
+		follow(io->mm, pin, i, n);
+		left -= n;
+		pin->ref[i].file->ops->unref(pin->ref[i].file, pin->ref[i].range);
+	}
 	pin->count = 0;
+	io_advance(io, moved);
 }
 
 static ssize_t host_move(struct io *io, size_t max, int fd, off_t pos, int access, int rwf)
@@ -239,9 +288,7 @@ static ssize_t host_move(struct io *io, size_t max, int fd, off_t pos, int acces
 	n = access == PROT_READ ? pwritev2(fd, pin.iov, pin.count, pos, rwf) : preadv2(fd, pin.iov, pin.count, pos, rwf);
 	if (n < 0)
 		n = -errno;
-	io_unpin(&pin);
-	if (n > 0)
-		io_advance(io, (size_t)n);
+	io_unpin(io, &pin, n > 0 ? (size_t)n : 0);
 	return n;
 }
 

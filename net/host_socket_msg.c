@@ -49,18 +49,21 @@ static int buffer_get(struct buffer *b, struct io *io, size_t want, int access, 
 	err = io_pin(io, want, access, &b->pin);
 	if (err || !whole || b->pin.bytes == want)
 		return err;
-	io_unpin(&b->pin);
+	io_unpin(io, &b->pin, 0);
 	b->copy = malloc(want);
 	b->one = (struct iovec){ .iov_base = b->copy, .iov_len = want };
 	return b->copy ? 0 : -ENOBUFS;
 }
 
-static void buffer_put(struct buffer *b)
+/* The host has moved `moved` bytes of io: advances by them. */
+static void buffer_put(struct buffer *b, struct io *io, size_t moved)
 {
-	if (b->copy)
-		free(b->copy);
-	else
-		io_unpin(&b->pin);
+	if (!b->copy) {
+		io_unpin(io, &b->pin, moved);
+		return;
+	}
+	free(b->copy);
+	io_advance(io, moved);
 }
 
 static void buffer_show(struct buffer *b, struct msghdr *h)
@@ -138,7 +141,7 @@ static ssize_t send_buffer(struct host_sock *h, struct sock_msg *m, struct msghd
 	if (err)
 		return err;
 	if (b.copy && (err = fill_copy(&b, m->io, want))) {
-		buffer_put(&b);
+		buffer_put(&b, m->io, 0);
 		return err;
 	}
 	/* The urgent byte is the last one. */
@@ -147,9 +150,7 @@ static ssize_t send_buffer(struct host_sock *h, struct sock_msg *m, struct msghd
 	buffer_show(&b, hdr);
 	n = sendmsg(h->fd, hdr, flags);
 	err = n < 0 ? -errno : 0;
-	buffer_put(&b);
-	if (n > 0)
-		io_advance(m->io, (size_t)n);
+	buffer_put(&b, m->io, n > 0 ? (size_t)n : 0);
 	return err ? err : n;
 }
 
@@ -203,9 +204,7 @@ static ssize_t recv_buffer(struct host_sock *h, struct sock_msg *m, struct msghd
 	here = MIN(n, (ssize_t)want);
 	if (b.copy && here > 0)
 		err = io_put(m->io, b.copy, (size_t)here) == here ? 0 : -EFAULT;
-	else if (here > 0)
-		io_advance(m->io, (size_t)here);
-	buffer_put(&b);
+	buffer_put(&b, m->io, !b.copy && here > 0 ? (size_t)here : 0);
 	if (err)
 		return err;
 	m->full_len = (size_t)n;

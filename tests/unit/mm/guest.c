@@ -182,9 +182,51 @@ Test(guest, pins_hold_pages_and_shrink_at_holes)
 	cr_assert_not(mem->ops->sole_ref(mem, pin.ref[0].range));
 	cr_assert_eq(mm_munmap(test_mm, BASE, 2 * P), 0);
 	memset(pin.iov[0].iov_base, 'q', P); /* still there */
-	io_unpin(&pin);
+	io_unpin(&io, &pin, 0);
 	io_init(&io, test_mm, BASE, P);
 	cr_assert_eq(io_pin(&io, P, PROT_READ, &pin), -EFAULT);
+}
+
+/* The host fills a pinned page while another thread forks and then writes beside it: both belong to the parent. */
+Test(guest, what_the_host_fills_follows_a_copy)
+{
+	struct io_pin pin;
+	struct mm *child;
+	struct io io;
+
+	map_anon(test_mm, BASE, 64 * P);
+	store(test_mm, BASE, 'o');
+	io_init(&io, test_mm, BASE + 10, 40 * P);
+	cr_assert_eq(io_pin(&io, 40 * P, PROT_WRITE, &pin), 0);
+	cr_assert_eq(pin.count, 1);
+	cr_assert_eq(mm_fork(test_mm, &child), 0);
+	store(test_mm, BASE, 'x'); /* copies 16 pages, for the child has the others */
+	memset(pin.iov[0].iov_base, 'h', 30 * P);
+	io_unpin(&io, &pin, 30 * P);
+	cr_assert_eq(io.left, 10 * P);
+	cr_assert_eq(load(test_mm, BASE), 'x');
+	for (uint64_t at = 10; at < 30 * P + 10; at++)
+		cr_assert_eq(load(test_mm, BASE + at), 'h', "at %lu", at);
+	cr_assert_eq(load(test_mm, BASE + 30 * P + 10), 0);
+	cr_assert_eq(load(child, BASE), 'o');
+	mm_user_put(child);
+}
+
+/* Unmapped and mapped anew under the host's hands: the new page gets the bytes, as from Linux's copy_to_user(). */
+Test(guest, what_the_host_fills_goes_where_the_address_leads)
+{
+	struct io_pin pin;
+	struct io io;
+
+	map_anon(test_mm, BASE, 4 * P);
+	io_init(&io, test_mm, BASE, 4 * P);
+	cr_assert_eq(io_pin(&io, 4 * P, PROT_WRITE, &pin), 0);
+	cr_assert_eq(mm_munmap(test_mm, BASE + P, 3 * P), 0);
+	map_anon(test_mm, BASE + 2 * P, P);
+	memset(pin.iov[0].iov_base, 'h', 4 * P);
+	io_unpin(&io, &pin, 4 * P);
+	cr_assert_eq(load(test_mm, BASE), 'h');
+	cr_assert_eq(load(test_mm, BASE + 3 * P - 1), 'h');
 }
 
 Test(guest, pages_filled_in_the_guests_own_call_are_mapped_at_once)
