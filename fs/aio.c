@@ -94,6 +94,13 @@ static int context_translate(struct mappable *m, struct range required, struct r
 	return bytes->ops->translate(bytes, required, optional, prot, out, err);
 }
 
+static void context_residency(struct mappable *m, struct range r, unsigned char *vec)
+{
+	struct mappable *bytes = context_of(m)->bytes;
+
+	bytes->ops->residency(bytes, r, vec);
+}
+
 static void context_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino)
 {
 	struct mappable *bytes = context_of(m)->bytes;
@@ -107,6 +114,7 @@ static const struct mappable_ops context_ops = {
 	.add_mapping = context_add,
 	.remove_mapping = context_remove,
 	.translate = context_translate,
+	.residency = context_residency,
 	.describe = context_describe,
 };
 

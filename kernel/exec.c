@@ -115,7 +115,7 @@ int task_exec(struct task *t, struct mm *mm, const struct user_regs_struct *regs
 	struct thread_group *tg = t->tg;
 	struct task_start *start = task_start_new(regs, 0);
 	struct cred *cred = cred_exec(t->cred, t->no_new_privs);
-	struct mm_stats st;
+	uint64_t peak;
 	int r = -ENOMEM;
 
 	if (!start || !cred)
@@ -130,7 +130,7 @@ int task_exec(struct task *t, struct mm *mm, const struct user_regs_struct *regs
 	}
 	futex_task_release(t);
 	atomic_store(&t->futexes_released, false); /* the task goes on */
-	mm_get_stats(t->mm, &st);
+	peak = task_mm_peak(t);
 
 	mutex_lock(&tasks_lock);
 	pid_t old_tid = t->tid;
@@ -140,7 +140,7 @@ int task_exec(struct task *t, struct mm *mm, const struct user_regs_struct *regs
 	signal_exec_locked(t);
 	memset(t->comm, 0, sizeof(t->comm));
 	strncpy(t->comm, comm, sizeof(t->comm) - 1);
-	tg->dead_tasks.maxrss = MAX(tg->dead_tasks.maxrss, st.rss_peak);
+	tg->dead_tasks.maxrss = MAX(tg->dead_tasks.maxrss, peak);
 	t->mm = mm; /* the run loop still has the old one */
 	rlimits_apply_locked(tg, mm);
 	mutex_unlock(&tasks_lock);

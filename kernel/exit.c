@@ -108,18 +108,28 @@ static void announce_end_locked(struct task *t) REQUIRES(tasks_lock)
 {
 	struct thread_group *tg = t->tg;
 
-	if (--tg->live_count || tg->state == GROUP_EXITING)
+	t->ends_group = !--tg->live_count;
+	if (!t->ends_group || tg->state == GROUP_EXITING)
 		return;
 	tg->state = GROUP_EXITING;
 	tg->exit_status = t->exit_code;
 }
 
+uint64_t task_mm_peak(struct task *t)
+{
+	bool borrowed;
+
+	mutex_lock(&tasks_lock);
+	borrowed = t->vfork_parent;
+	mutex_unlock(&tasks_lock);
+	return borrowed ? 0 : mm_rss_peak(t->mm);
+}
+
 /* Stage 2. */
 static void give_back_resources(struct task *t)
 {
-	struct mm_stats st;
+	uint64_t peak = t->ends_group ? task_mm_peak(t) : 0;
 
-	mm_get_stats(t->mm, &st);
 	mutex_lock(&tasks_lock);
 	struct mm *mm = t->mm;
 	struct fdtable *files = t->files;
@@ -129,7 +139,7 @@ static void give_back_resources(struct task *t)
 	t->mm = NULL;
 	t->files = NULL;
 	t->fs = NULL;
-	u->maxrss = MAX(u->maxrss, st.rss_peak);
+	u->maxrss = MAX(u->maxrss, peak);
 	mutex_unlock(&tasks_lock);
 	vfork_release(t);
 	kernel_hooks->files_put(files);

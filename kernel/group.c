@@ -118,15 +118,6 @@ void task_usage_locked(struct task *t, struct rusage_acc *out)
 	task_cputime_locked(t, &out->utime_ns, &out->stime_ns);
 }
 
-/* The peak of the resident set, from an mm that may be anybody's. */
-static uint64_t mm_peak(struct mm *mm)
-{
-	struct mm_stats st;
-
-	mm_get_stats(mm, &st);
-	return st.rss_peak;
-}
-
 static struct mm *group_mm_locked(struct thread_group *tg) REQUIRES(tasks_lock)
 {
 	struct task *t;
@@ -143,7 +134,7 @@ static void add_peak(struct rusage_acc *u, struct mm *mm)
 {
 	if (!mm)
 		return;
-	u->maxrss = MAX(u->maxrss, mm_peak(mm));
+	u->maxrss = MAX(u->maxrss, mm_rss_peak(mm));
 	mm_put(mm);
 }
 

@@ -117,6 +117,13 @@ static int segment_punch(struct mappable *m, struct range r)
 	return bytes->ops->punch(bytes, r);
 }
 
+static void segment_residency(struct mappable *m, struct range r, unsigned char *vec)
+{
+	struct mappable *bytes = shm_of(m)->bytes;
+
+	bytes->ops->residency(bytes, r, vec);
+}
+
 static void segment_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino)
 {
 	snprintf(buf, size, "%s (deleted)", shm_of(m)->name);
@@ -131,6 +138,7 @@ static const struct mappable_ops segment_ops = {
 	.remove_mapping = segment_remove,
 	.translate = segment_translate,
 	.punch = segment_punch,
+	.residency = segment_residency,
 	.describe = segment_describe,
 };
 

@@ -144,6 +144,7 @@ struct task {
 	bool stop_shown; /* (T) has shown the group stop in progress to its tracer, and may be running again */
 	struct task *vfork_child; /* (T) the child we wait for */
 	struct task *vfork_parent; /* (T) to be released at exec or exit; one reference */
+	bool ends_group; /* own thread: the last one of its group to end */
 
 	struct sighand *sighand; /* (T) shared by CLONE_SIGHAND */
 	sigset_guest blocked; /* (O) to change, under (T) */

@@ -83,6 +83,8 @@ void session_leader_exit_locked(struct thread_group *tg) REQUIRES(tasks_lock);
 void task_finish(struct task *t, struct platform_ctx *ctx);
 /* Wakes the parent that waits in vfork(2) for t, if any. */
 void vfork_release(struct task *t);
+/* The most that was resident of t's memory; 0 where it is borrowed by vfork(2): to ask for it would cost what the parent holds. */
+uint64_t task_mm_peak(struct task *t);
 /* The group's last task is gone. */
 void group_zombie_locked(struct thread_group *tg) REQUIRES(tasks_lock);
 /* Takes a zombie out of the tree. The caller must not use tg afterwards without a reference of its own. */

@@ -232,7 +232,7 @@ static void note_segment(const struct elf *e, const Elf64_Phdr *p, struct elf_im
 
 int elf_map(struct mm *mm, const struct elf *e, enum elf_place place, struct elf_image *out)
 {
-	struct mappable *file;
+	struct mappable *file = NULL;
 	int r;
 
 	memset(out, 0, sizeof(*out));
@@ -247,6 +247,8 @@ int elf_map(struct mm *mm, const struct elf *e, enum elf_place place, struct elf
 		r = map_segment(mm, &e->ph[i], out->bias, file);
 		note_segment(e, &e->ph[i], out);
 	}
+	if (file)
+		file->ops->put(file);
 	out->base = out->bias + e->low;
 	out->entry = out->bias + e->eh.e_entry;
 	if (!r && out->entry >= platform_max_addr())

@@ -10,7 +10,11 @@ _Atomic bool mm_check_always;
 
 void mm_get_stats(struct mm *mm, struct mm_stats *out)
 {
+	uint64_t anon, file;
+
 	mm_lock(mm);
+	mm_resident_locked(mm, range_make(0, UINT64_MAX), &anon, &file);
+	mm->rss_peak = MAX(mm->rss_peak, anon + file);
 	*out = (struct mm_stats){
 		.vm_bytes = mm->vm_bytes,
 		.vm_peak = mm->vm_peak,
@@ -18,13 +22,12 @@ void mm_get_stats(struct mm *mm, struct mm_stats *out)
 		.stack_bytes = mm->stack_bytes,
 		.exec_bytes = mm->exec_bytes,
 		.locked_bytes = mm->locked_bytes,
-		.rss_file = mm->rss_file,
-		.rss_bytes = mm->rss_file + mm_resident_locked(mm, range_make(0, UINT64_MAX), true),
+		.rss_file = file,
+		.rss_bytes = anon + file,
+		.rss_peak = mm->rss_peak,
 		.vmas = mm->vmas.count,
 		.pmas = mm->pmas.count,
 	};
-	mm->rss_peak = MAX(mm->rss_peak, out->rss_bytes);
-	out->rss_peak = mm->rss_peak;
 	for (struct seg p = segset_first(&mm->pmas); seg_ok(p); p = seg_next(p))
 		if (!pma_of(p)->private && pma_of(p)->file == memfile_file(mm->memfile))
 			out->rss_shmem += range_len(seg_range(p));
@@ -49,8 +52,8 @@ static struct mappable *fill_info(struct mm *mm, struct seg g, bool want_usage, 
 	if (v->lock != VMA_UNLOCKED)
 		out->locked = range_len(out->range);
 	if (want_usage) {
-		out->anon = mm_resident_locked(mm, out->range, true);
-		out->rss = mm_resident_locked(mm, out->range, false);
+		mm_resident_locked(mm, out->range, &out->anon, &out->rss);
+		out->rss += out->anon;
 	}
 	if (v->name)
 		snprintf(out->name, sizeof(out->name), "%s", v->name->text);

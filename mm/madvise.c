@@ -37,7 +37,7 @@ static bool punch(struct mm *mm, struct seg vseg, struct seg p, struct range r)
 
 	if (vma_of(vseg)->mappable || pma_of(p)->need_cow || !memfile_sole_ref(mm->memfile, file))
 		return false;
-	mm_rss_falls_locked(mm, range_len(file));
+	mm_rss_falls_locked(mm, r, DROP_ALL);
 	return !memfile_decommit(mm->memfile, file);
 }
 

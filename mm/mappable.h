@@ -28,7 +28,7 @@ struct translation {
 enum { TRANSLATIONS_MAX = 16 };
 
 struct mappable_ops {
-	/* A reference on the object that the mappable is part of. */
+	/* A reference on the object that the mappable is part of. Under an mm's locks never the last one is given back. */
 	void (*get)(struct mappable *m);
 	void (*put)(struct mappable *m);
 	/* The vma [r) of mm now maps the mappable from off on. may fail with errno. */
@@ -43,9 +43,14 @@ struct mappable_ops {
 	int (*sync)(struct mappable *m, struct range r);
 	/* madvise(MADV_REMOVE): the bytes of r read as zero from now on. NULL: -EOPNOTSUPP. */
 	int (*punch)(struct mappable *m, struct range r);
+	/* mincore: a byte for each page of r, bit 0 set if it is in memory, bit 0 clear or the byte left alone if not. Makes nothing. May be NULL. */
+	void (*residency)(struct mappable *m, struct range r, unsigned char *vec);
 	/* "/dev/zero (deleted)", a path: for /proc/PID/maps. dev and inode numbers too. May be NULL. */
 	void (*describe)(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino);
 };
+
+/* Which pages of r of a file the host holds: a byte a page, bit 0. Touches nothing. */
+void file_residency(struct mm_file *f, struct range r, unsigned char *vec);
 
 struct mappable {
 	const struct mappable_ops *ops;

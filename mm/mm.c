@@ -84,7 +84,6 @@ static void teardown(struct mm *mm)
 	struct seg g;
 
 	mm_lock(mm);
-	mm_measure_rss_locked(mm);
 	as = mm->as;
 	mm->as = NULL;
 	for (g = segset_first(&mm->vmas); seg_ok(g); g = seg_next(g))

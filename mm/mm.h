@@ -96,7 +96,10 @@ struct mm_stats {
 	uint64_t rss_file, rss_shmem, vm_peak;
 	size_t vmas, pmas;
 };
+/* Asks the host about all memory of the mm. */
 void mm_get_stats(struct mm *mm, struct mm_stats *out);
+/* The most that was resident, bytes: asks as mm_get_stats() does if it may be more than was known. */
+uint64_t mm_rss_peak(struct mm *mm);
 
 struct vma_info {
 	struct range range;
@@ -104,7 +107,7 @@ struct vma_info {
 	bool shared, grows_down, dont_fork, wipe_on_fork, sealed;
 	uint64_t off, dev, ino;
 	uint64_t rss, anon, locked; /* bytes; filled only if want_usage */
-	char name[256];
+	char name[4096]; /* PATH_MAX */
 };
 /* Calls fn for each vma in order from `from` on, without locks held (a snapshot taken in pieces); stops when fn returns false. */
 void mm_walk(struct mm *mm, uint64_t from, bool want_usage, bool (*fn)(const struct vma_info *v, void *arg), void *arg);

@@ -257,18 +257,15 @@ int stub_map_locked(struct mm *mm, struct seg p, bool populate) MUST_CHECK;
 /* Maps every pma of r that is not mapped yet, in few stops. */
 int stub_map_range_locked(struct mm *mm, struct range r, bool populate) MUST_CHECK;
 
-/* --- mm.c, info.c --- */
+/* --- mm.c --- */
 /* Everything but an address space; one reference, one user. */
 struct mm *mm_alloc(struct memfile *mf) MUST_CHECK;
-/* Takes the peak of what is resident: only the host knows which pages a guest has touched. */
-void mm_measure_rss_locked(struct mm *mm);
-/* To be called before `bytes` of pmas go. Takes the peak once more than an eighth of all has gone since it was last taken: the peak is
- * never short of more than that, and asking costs little beside dropping. */
-void mm_rss_falls_locked(struct mm *mm, uint64_t bytes);
-/* Bytes of r that are there: private pages as the host says; of others, unless private_only, what has pmas. */
-uint64_t mm_resident_locked(struct mm *mm, struct range r, bool private_only);
-/* Which pages of r (inside pma p) the host holds: a byte a page, bit 0. */
-void pma_residency(struct seg p, struct range r, unsigned char *vec);
+/* --- resident.c; active lock held --- */
+/* To be called before the pmas of r go, or what is in them. Takes the peak of what is resident, which only the host knows, once more than
+ * an eighth of it has gone since it was last taken: it is never short of more than that, and asking costs little beside dropping. */
+void mm_rss_falls_locked(struct mm *mm, struct range r, enum pma_drop which);
+/* Bytes of r that are there: of private pmas the pages that the host holds, of others all. */
+void mm_resident_locked(struct mm *mm, struct range r, uint64_t *anon, uint64_t *file);
 
 /* Debug builds check the sets when an operation is done. */
 void mm_debug_check_locked(struct mm *mm);

@@ -253,12 +253,16 @@ static void set_prot(struct vma *v, int prot)
 	v->prot = (uint8_t)prot;
 }
 
+/* Is prot what r has, in the stub too? After a change that failed half-way the stub may allow what was taken away. */
 static bool all_have_prot(struct mm *mm, struct range r, int prot)
 {
-	struct seg g = segset_lower_bound(&mm->vmas, r.start);
+	struct seg g;
 
-	for (; seg_ok(g) && seg_start(g) < r.end; g = seg_next(g))
+	for (g = segset_lower_bound(&mm->vmas, r.start); seg_ok(g) && seg_start(g) < r.end; g = seg_next(g))
 		if (vma_of(g)->prot != prot)
+			return false;
+	for (g = segset_lower_bound(&mm->pmas, r.start); seg_ok(g) && seg_start(g) < r.end; g = seg_next(g))
+		if (pma_of(g)->stub == STUB_UNSURE)
 			return false;
 	return true;
 }

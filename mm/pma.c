@@ -118,7 +118,7 @@ int pmas_drop_locked(struct mm *mm, struct range r, enum pma_drop which)
 	p = segset_lower_bound(&mm->pmas, r.start);
 	if (!seg_ok(p) || seg_start(p) >= r.end)
 		return 0;
-	mm_rss_falls_locked(mm, segset_span_range(&mm->pmas, r));
+	mm_rss_falls_locked(mm, r, which);
 	err = segset_split_at_ends(&mm->pmas, r);
 	pma_changed_locked(mm);
 	if (!err)

@@ -2,143 +2,141 @@
 /* What is resident, locked and in step with its file: mincore(2), mlock(2) and its siblings, msync(2), and the peak of RSS.
  *
  * A pma says what may be touched, the host says what was: the memory file is sparse and a unit of 2 MiB may hold one
- * page. So figures are taken from the host's page cache through mincore(2) on the sentry's own mapping, which touches
- * nothing. The peak is taken when the bound (bytes of pmas) is about to shrink and has grown by an eighth since the last time.
+ * page. So figures are asked of the host: sums by lseek(2) over the memory file's data and holes, single pages by mincore(2) on
+ * the sentry's own mapping. Neither touches anything. The peak is taken when memory is about to go, see mm_rss_falls_locked().
  */
-#include "base/log.h"
 #include "mm/mm_internal.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { VEC_PAGES = 512 };
-
-void pma_residency(struct seg p, struct range r, unsigned char *vec)
+void file_residency(struct mm_file *f, struct range r, unsigned char *vec)
 {
-	struct pma *v = pma_of(p);
-	uint64_t at = r.start;
-
-	while (at < r.end) {
-		uint64_t len = 0, pages;
-		char *ptr = v->file->ops->map_internal(v->file, pma_offset(p, at), false, &len);
-
-		len = ptr ? MIN(len, r.end - at) : r.end - at;
-		pages = len / PAGE_SIZE;
-		/* What cannot be asked counts as there. */
-		if (!ptr || mincore(ptr, len, vec))
-			memset(vec, 1, pages);
-		vec += pages;
-		at += len;
-	}
-}
-
-static uint64_t resident_bytes(struct seg p, struct range r)
-{
-	unsigned char vec[VEC_PAGES];
-	uint64_t bytes = 0;
-
 	while (!range_empty(r)) {
-		struct range part = { r.start, MIN(r.end, r.start + VEC_PAGES * PAGE_SIZE) };
+		uint64_t len = 0;
+		char *p = f->ops->map_internal(f, r.start, false, &len);
 
-		pma_residency(p, part, vec);
-		for (uint64_t i = 0; i < range_len(part) / PAGE_SIZE; i++)
-			bytes += vec[i] & 1 ? PAGE_SIZE : 0;
-		r.start = part.end;
+		len = p ? MIN(len, range_len(r)) : range_len(r);
+		/* What cannot be asked counts as there. */
+		if (!p || mincore(p, len, vec))
+			memset(vec, 1, len / PAGE_SIZE);
+		vec += len / PAGE_SIZE;
+		r.start += len;
 	}
-	return bytes;
 }
 
-uint64_t mm_resident_locked(struct mm *mm, struct range r, bool private_only)
+void mm_resident_locked(struct mm *mm, struct range r, uint64_t *anon, uint64_t *file)
 {
-	uint64_t bytes = 0;
 	struct seg p;
 
 	mutex_assert_held(&mm->active);
-	for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p))
+	*anon = *file = 0;
+	for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
+		struct range part = range_intersect(seg_range(p), r);
+
 		if (pma_of(p)->private)
-			bytes += resident_bytes(p, range_intersect(seg_range(p), r));
-		else if (!private_only)
-			bytes += range_len(range_intersect(seg_range(p), r));
-	return bytes;
-}
-
-void mm_measure_rss_locked(struct mm *mm)
-{
-	mutex_assert_held(&mm->active);
-	mm->rss_dropped = 0;
-	if (mm->rss_anon + mm->rss_file > mm->rss_peak) {
-		uint64_t now = mm_resident_locked(mm, range_make(0, UINT64_MAX), true) + mm->rss_file;
-
-		mm->rss_peak = MAX(mm->rss_peak, now);
+			*anon += memfile_resident_in(mm->memfile, pma_file_range(p, part));
+		else
+			*file += range_len(part);
 	}
 }
 
-void mm_rss_falls_locked(struct mm *mm, uint64_t bytes)
+static void measure_rss_locked(struct mm *mm)
+{
+	uint64_t anon, file;
+
+	mm->rss_dropped = 0;
+	if (mm->rss_anon + mm->rss_file <= mm->rss_peak)
+		return;
+	mm_resident_locked(mm, range_make(0, UINT64_MAX), &anon, &file);
+	mm->rss_peak = MAX(mm->rss_peak, anon + file);
+}
+
+uint64_t mm_rss_peak(struct mm *mm)
+{
+	uint64_t peak;
+
+	mutex_lock(&mm->active);
+	measure_rss_locked(mm);
+	peak = mm->rss_peak;
+	mutex_unlock(&mm->active);
+	return peak;
+}
+
+void mm_rss_falls_locked(struct mm *mm, struct range r, enum pma_drop which)
 {
 	enum { ACCURACY = 8 };
+	uint64_t anon, file;
 
 	mutex_assert_held(&mm->active);
-	mm->rss_dropped += bytes;
-	if (mm->rss_dropped > (mm->rss_anon + mm->rss_file) / ACCURACY)
-		mm_measure_rss_locked(mm);
+	if (mm->rss_anon + mm->rss_file <= mm->rss_peak)
+		return; /* there was never more than the peak since it was taken */
+	mm_resident_locked(mm, r, &anon, &file);
+	mm->rss_dropped += which == DROP_ALL ? anon + file : file;
+	if (mm->rss_dropped > mm->rss_peak / ACCURACY)
+		measure_rss_locked(mm);
 }
 
-/* Makes pmas for what r has of files, so that the host can be asked; where there is no more of the file there is nothing to ask. */
-static void look_up_files(struct mm *mm, struct range r)
-{
-	struct seg g = segset_lower_bound(&mm->vmas, r.start);
-
-	for (; seg_ok(g) && seg_start(g) < r.end; g = seg_next(g)) {
-		struct range part = range_intersect(seg_range(g), r);
-		uint64_t end;
-
-		if (vma_of(g)->mappable && pmas_get_vma_locked(mm, g, part, PROT_READ, &end) && end < part.end)
-			log_debug("mincore: nothing at %#lx", end);
-	}
-}
-
-/* MM_PAGE_* of each page of r, which lies in states. */
-static void page_states_locked(struct mm *mm, struct range r, unsigned char *states)
+/* Bit 0 of each page's byte: is it in a pma of r and there? Other bytes stay. */
+static void pma_pages(struct mm *mm, struct range r, bool private_only, unsigned char *vec)
 {
 	struct seg p;
 
-	memset(states, 0, range_len(r) / PAGE_SIZE);
 	for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
-		const struct range part = range_intersect(seg_range(p), r);
-		unsigned char *state = states + (part.start - r.start) / PAGE_SIZE;
+		struct range part = range_intersect(seg_range(p), r);
 
-		pma_residency(p, part, state);
-		for (uint64_t i = 0; i < range_len(part) / PAGE_SIZE; i++)
-			state[i] = !(state[i] & 1) ? 0 : MM_PAGE_PRESENT | (pma_of(p)->private ? 0 : MM_PAGE_SHARED);
+		if (pma_of(p)->private || !private_only)
+			file_residency(pma_of(p)->file, pma_file_range(p, part), vec + (part.start - r.start) / PAGE_SIZE);
 	}
 }
 
 int mm_mincore(struct mm *mm, uint64_t addr, uint64_t len, unsigned char *vec)
 {
 	struct range r;
+	struct seg g;
 	int err = 0;
 
 	if (addr & ~PAGE_MASK)
 		return -EINVAL;
 	if (!range_from(addr, len, &r))
 		return -ENOMEM;
+	memset(vec, 0, range_len(r) / PAGE_SIZE);
 	mm_lock(mm);
-	if (!vma_covers_locked(mm, r)) {
+	if (!vma_covers_locked(mm, r))
 		err = -ENOMEM;
-	} else {
-		look_up_files(mm, r);
-		page_states_locked(mm, r, vec);
+	/* Of a file its pages, mapped or not; then the guest's own in their place. */
+	for (g = segset_lower_bound(&mm->vmas, r.start); !err && seg_ok(g) && seg_start(g) < r.end; g = seg_next(g)) {
+		struct range part = range_intersect(seg_range(g), r);
+		struct mappable *m = vma_of(g)->mappable;
+		unsigned char *at = vec + (part.start - r.start) / PAGE_SIZE;
+
+		if (m && m->ops->residency)
+			m->ops->residency(m, range_make(vma_offset(g, part.start), vma_offset(g, part.end)), at);
+		pma_pages(mm, part, m && m->ops->residency, at);
 	}
 	mm_unlock(mm);
 	for (uint64_t i = 0; !err && i < range_len(r) / PAGE_SIZE; i++)
-		vec[i] &= MM_PAGE_PRESENT;
+		vec[i] &= 1;
 	return err;
 }
 
 void mm_page_states(struct mm *mm, uint64_t addr, unsigned char *states, size_t count)
 {
+	struct range r = range_make(addr, addr + count * PAGE_SIZE);
+	struct seg p;
+
+	memset(states, 0, count);
 	mm_lock(mm);
-	page_states_locked(mm, range_make(addr, addr + count * PAGE_SIZE), states);
+	pma_pages(mm, r, false, states);
+	for (size_t i = 0; i < count; i++)
+		states[i] = states[i] & 1 ? MM_PAGE_PRESENT : 0;
+	for (p = segset_lower_bound(&mm->pmas, r.start); seg_ok(p) && seg_start(p) < r.end; p = seg_next(p)) {
+		struct range part = range_intersect(seg_range(p), r);
+
+		for (uint64_t at = part.start; !pma_of(p)->private && at < part.end; at += PAGE_SIZE)
+			if (states[(at - addr) / PAGE_SIZE])
+				states[(at - addr) / PAGE_SIZE] |= MM_PAGE_SHARED;
+	}
 	mm_unlock(mm);
 }
 

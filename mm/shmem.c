@@ -49,11 +49,12 @@ static void shmem_get(struct mappable *m)
 	ref_get(&shmem_of(m)->ref);
 }
 
-static struct range file_range(struct seg g)
+/* Where the part of g, all of it or less, lies in the memory file. */
+static struct range part_of(struct seg g, struct range part)
 {
-	uint64_t off = *(uint64_t *)seg_value(g);
+	uint64_t off = *(uint64_t *)seg_value(g) + (part.start - seg_start(g));
 
-	return range_make(off, off + range_len(seg_range(g)));
+	return range_make(off, off + range_len(part));
 }
 
 static void shmem_put(struct mappable *m)
@@ -64,7 +65,7 @@ static void shmem_put(struct mappable *m)
 	if (!ref_put(&s->ref))
 		return;
 	for (g = segset_first(&s->data); seg_ok(g); g = seg_next(g))
-		memfile_unref(s->memfile, file_range(g));
+		memfile_unref(s->memfile, part_of(g, seg_range(g)));
 	segset_clear(&s->data);
 	mutex_destroy(&s->lock);
 	free(s);
@@ -97,6 +98,10 @@ static int find_or_alloc(struct shmem *s, uint64_t at, struct seg *out)
 	room = range_intersect(gap_range(&s->data, gap), range_make(0, s->size));
 	r = range_intersect(range_make(align_down(at, MM_UNIT), align_down(at, MM_UNIT) + MM_UNIT), room);
 	err = memfile_alloc(s->memfile, range_len(r), PAGE_SIZE, 0, MEMFILE_BOTTOM_UP, &off);
+	if (err == -ENOMEM) {
+		r = range_make(page_down(at), page_down(at) + PAGE_SIZE);
+		err = memfile_alloc(s->memfile, PAGE_SIZE, PAGE_SIZE, 0, MEMFILE_BOTTOM_UP, &off);
+	}
 	if (err)
 		return err;
 	err = segset_insert(&s->data, gap, r, &off, out);
@@ -151,13 +156,24 @@ static int shmem_punch(struct mappable *m, struct range r)
 
 	mutex_lock(&s->lock);
 	for (g = segset_lower_bound(&s->data, r.start); seg_ok(g) && seg_start(g) < r.end && !err; g = seg_next(g)) {
-		struct range part = range_intersect(seg_range(g), r);
-		uint64_t off = *(uint64_t *)seg_value(g) + (part.start - seg_start(g));
-
-		err = memfile_decommit(s->memfile, range_make(off, off + range_len(part)));
+		err = memfile_decommit(s->memfile, part_of(g, range_intersect(seg_range(g), r)));
 	}
 	mutex_unlock(&s->lock);
 	return err;
+}
+
+static void shmem_residency(struct mappable *m, struct range r, unsigned char *vec)
+{
+	struct shmem *s = shmem_of(m);
+	struct seg g;
+
+	mutex_lock(&s->lock);
+	for (g = segset_lower_bound(&s->data, r.start); seg_ok(g) && seg_start(g) < r.end; g = seg_next(g)) {
+		struct range part = range_intersect(seg_range(g), r);
+
+		file_residency(memfile_file(s->memfile), part_of(g, part), vec + (part.start - r.start) / PAGE_SIZE);
+	}
+	mutex_unlock(&s->lock);
 }
 
 static void shmem_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino)
@@ -174,6 +190,7 @@ static const struct mappable_ops shmem_ops = {
 	.remove_mapping = shmem_remove,
 	.translate = shmem_translate,
 	.punch = shmem_punch,
+	.residency = shmem_residency,
 	.describe = shmem_describe,
 };
 
@@ -210,7 +227,7 @@ uint64_t shmem_resident(struct mappable *m)
 
 	mutex_lock(&s->lock);
 	for (g = segset_first(&s->data); seg_ok(g); g = seg_next(g))
-		bytes += memfile_resident_in(s->memfile, file_range(g));
+		bytes += memfile_resident_in(s->memfile, part_of(g, seg_range(g)));
 	mutex_unlock(&s->lock);
 	return bytes;
 }

@@ -32,7 +32,7 @@ static int file_max_prot(struct file *f, bool shared)
 	return file_noexec(f) ? prot & ~PROT_EXEC : prot;
 }
 
-/* Asks f for what it maps. *out is NULL where f maps like anonymous memory (/dev/zero, privately). */
+/* Asks f for what it maps: m->mappable, with a reference, is NULL where f maps like anonymous memory (/dev/zero, privately). */
 static int file_mappable(struct file *f, struct mmap_args *m)
 {
 	bool shared = (m->flags & MAP_TYPE) != MAP_PRIVATE;
@@ -68,7 +68,8 @@ static int64_t map_file(struct task *t, struct mmap_args *m, int fd)
 		m->name = "/dev/zero";
 	if (!err)
 		err = mm_mmap(t->mm, m, &addr);
-	/* The file keeps what it maps alive until the mapping has its own reference. */
+	if (m->mappable)
+		m->mappable->ops->put(m->mappable);
 	file_put(f);
 	return err ? err : (int64_t)addr;
 }

@@ -187,27 +187,16 @@ static int host_sync(struct file *f, bool data_only)
 static int host_mappable(struct file *f, int prot, int flags, struct mappable **out)
 {
 	struct host_node *n = host_node_of(f->inode);
-	struct hostfs *fs = hostfs_of(f->inode);
 	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, writable = shared && file_writable(f);
 	struct host_file *h = f->private;
 	struct host_map *m;
-	struct path *p;
 	int r = host_map_get(n, writable, h ? h->fd : -1, &m);
 
 	(void)prot;
 	if (r)
 		return r;
-	p = f->path ? path_dup(f->path) : NULL;
-	mutex_lock(&fs->lock);
-	if (!n->map_path) {
-		n->map_path = p;
-		p = NULL;
-	}
-	mutex_unlock(&fs->lock);
-	if (p) {
-		path_put(p);
-		free(p);
-	}
+	inode_get(&n->inode);
+	map_name_get(&n->map_name, f->path);
 	*out = &n->mappable;
 	return 0;
 }

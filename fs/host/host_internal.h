@@ -21,6 +21,7 @@
 #define FS_HOST_INTERNAL_H
 
 #include "fs/dirlist.h"
+#include "fs/map_name.h"
 #include "fs/vfs.h"
 #include "mm/mappable.h"
 
@@ -83,7 +84,7 @@ struct host_node {
 	struct host_map *map_rw; /* write-through: a descriptor open for writing */
 	struct mappable mappable;
 	struct mappings mappings;
-	struct path *map_path; /* a name for /proc/PID/maps, while mapped */
+	struct map_name map_name;
 };
 
 static inline struct hostfs *hostfs_of(const struct inode *i)

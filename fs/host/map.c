@@ -192,12 +192,18 @@ static struct host_node *mapped_node(struct mappable *m)
 
 static void map_get(struct mappable *m)
 {
-	inode_get(&mapped_node(m)->inode);
+	struct host_node *n = mapped_node(m);
+
+	inode_get(&n->inode);
+	map_name_get(&n->map_name, NULL);
 }
 
 static void map_put(struct mappable *m)
 {
-	inode_put(&mapped_node(m)->inode);
+	struct host_node *n = mapped_node(m);
+
+	map_name_put(&n->map_name);
+	inode_put(&n->inode);
 }
 
 static int map_add(struct mappable *m, struct mm *mm, struct range r, uint64_t off, bool writable)
@@ -207,21 +213,7 @@ static int map_add(struct mappable *m, struct mm *mm, struct range r, uint64_t o
 
 static void map_remove(struct mappable *m, struct mm *mm, struct range r, uint64_t off, bool writable)
 {
-	struct host_node *n = mapped_node(m);
-	struct hostfs *fs = hostfs_of(&n->inode);
-	struct path *p;
-
-	mappings_remove(&n->mappings, mm, r, off, writable);
-	if (!mappings_empty(&n->mappings))
-		return;
-	mutex_lock(&fs->lock);
-	p = n->map_path;
-	n->map_path = NULL;
-	mutex_unlock(&fs->lock);
-	if (p) {
-		path_put(p);
-		free(p);
-	}
+	mappings_remove(&mapped_node(m)->mappings, mm, r, off, writable);
 }
 
 static uint64_t mapped_end(struct host_node *n, struct host_map *m)
@@ -289,28 +281,28 @@ static int map_punch(struct mappable *m, struct range r)
 	return 0;
 }
 
+static void map_residency(struct mappable *mp, struct range r, unsigned char *vec)
+{
+	struct host_node *n = mapped_node(mp);
+	bool cached = host_cached(hostfs_of(&n->inode));
+	struct host_map *m;
+
+	if (host_map_get(n, false, -1, &m) || (cached && host_fd_use(n) < 0))
+		return;
+	r = range_intersect(r, range_make(0, mapped_end(n, m)));
+	if (!range_empty(r))
+		file_residency(&m->file, r, vec);
+	if (cached)
+		host_fd_drop(n);
+}
+
 static void map_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino)
 {
 	struct host_node *n = mapped_node(m);
-	struct hostfs *fs = hostfs_of(&n->inode);
-	struct mount *top = vfs_root_mount();
-	struct path p = { 0 }, root = { top, top ? top->root : NULL };
 
 	*dev = n->attr.dev;
 	*ino = n->attr.ino;
-	if (size)
-		buf[0] = 0;
-	mutex_lock(&fs->lock);
-	if (n->map_path) {
-		path_get(n->map_path);
-		p = *n->map_path;
-	}
-	mutex_unlock(&fs->lock);
-	if (!p.mount)
-		return;
-	if (vfs_path_name(&p, &root, buf, size) < 0 && size)
-		buf[0] = 0;
-	path_put(&p);
+	map_name_print(&n->map_name, buf, size);
 }
 
 const struct mappable_ops host_mappable_ops = {
@@ -321,5 +313,6 @@ const struct mappable_ops host_mappable_ops = {
 	.translate = map_translate,
 	.sync = map_sync,
 	.punch = map_punch,
+	.residency = map_residency,
 	.describe = map_describe,
 };

@@ -114,6 +114,7 @@ static struct host_node *node_alloc(struct hostfs *fs, const struct attr *a, dev
 	n->fd = -1;
 	n->mappable.ops = &host_mappable_ops;
 	mappings_init(&n->mappings);
+	map_name_init(&n->map_name);
 	if (host_cached(fs))
 		inode_set_perm(&n->inode, a->mode, a->uid, a->gid);
 	return n;
@@ -433,10 +434,7 @@ void host_release(struct inode *i)
 	host_map_free(n->map);
 	host_map_free(n->map_rw);
 	mappings_destroy(&n->mappings);
-	if (n->map_path) {
-		path_put(n->map_path);
-		free(n->map_path);
-	}
+	map_name_fini(&n->map_name);
 	free(n->name);
 	free(n);
 	if (parent)

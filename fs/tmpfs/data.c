@@ -57,6 +57,7 @@ int tmpfs_data_get(struct tmpfs_node *n, struct tmpfs_data **out)
 		if (d) {
 			segset_init(&d->pages, &pages_ops);
 			mappings_init(&d->mappings);
+			map_name_init(&d->map_name);
 			d->mappable.ops = &tmpfs_mappable_ops;
 			d->node = n;
 			d->seals = tmpfs_of(&n->inode)->lower ? SEALS_NONE : F_SEAL_SEAL;
@@ -105,10 +106,7 @@ void tmpfs_data_free(struct tmpfs_node *n)
 		d->lower_map->ops->put(d->lower_map);
 	if (d->lower)
 		file_put(d->lower);
-	if (d->map_path) {
-		path_put(d->map_path);
-		free(d->map_path);
-	}
+	map_name_fini(&d->map_name);
 	free(d);
 	n->reg = NULL;
 }

@@ -17,12 +17,18 @@ static struct tmpfs_data *data_of(struct mappable *m)
 
 static void map_get(struct mappable *m)
 {
-	inode_get(&data_of(m)->node->inode);
+	struct tmpfs_data *d = data_of(m);
+
+	inode_get(&d->node->inode);
+	map_name_get(&d->map_name, NULL);
 }
 
 static void map_put(struct mappable *m)
 {
-	inode_put(&data_of(m)->node->inode);
+	struct tmpfs_data *d = data_of(m);
+
+	map_name_put(&d->map_name);
+	inode_put(&d->node->inode);
 }
 
 static int map_add(struct mappable *m, struct mm *mm, struct range r, uint64_t off, bool writable)
@@ -40,20 +46,7 @@ static int map_add(struct mappable *m, struct mm *mm, struct range r, uint64_t o
 
 static void map_remove(struct mappable *m, struct mm *mm, struct range r, uint64_t off, bool writable)
 {
-	struct tmpfs_data *d = data_of(m);
-	struct path *p = NULL;
-
-	mappings_remove(&d->mappings, mm, r, off, writable);
-	if (!mappings_empty(&d->mappings))
-		return;
-	mutex_lock(&d->node->data);
-	p = d->map_path;
-	d->map_path = NULL;
-	mutex_unlock(&d->node->data);
-	if (p) {
-		path_put(p);
-		free(p);
-	}
+	mappings_remove(&data_of(m)->mappings, mm, r, off, writable);
 }
 
 /* The page-aligned part of [r) that lies in segment g, as one piece with a reference. */
@@ -133,28 +126,36 @@ static int map_punch(struct mappable *m, struct range r)
 	return e;
 }
 
+static void map_residency(struct mappable *m, struct range r, unsigned char *vec)
+{
+	struct tmpfs_data *d = data_of(m);
+	struct tmpfs_node *n = d->node;
+	struct mappable *lower;
+	struct seg g;
+
+	mutex_lock(&n->data);
+	lower = d->lower ? d->lower_map : NULL;
+	if (lower)
+		lower->ops->residency(lower, r, vec);
+	for (g = segset_lower_bound(&d->pages, r.start); !d->lower && seg_ok(g) && seg_start(g) < r.end; g = seg_next(g)) {
+		struct translation t = piece(tmpfs_of(&n->inode), g, r);
+		struct range at = range_make(t.off, t.off + range_len(t.src));
+
+		file_residency(t.file, at, vec + (t.src.start - r.start) / PAGE_SIZE);
+		t.file->ops->unref(t.file, at);
+	}
+	mutex_unlock(&n->data);
+}
+
 static void map_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino)
 {
 	struct tmpfs_data *d = data_of(m);
-	struct path p = { 0 }, root = { vfs_root_mount(), NULL };
 
 	mutex_lock(&d->node->data);
 	*dev = d->node->attr.dev;
 	*ino = d->node->attr.ino;
-	if (d->map_path) {
-		path_get(d->map_path);
-		p = *d->map_path;
-	}
 	mutex_unlock(&d->node->data);
-	if (size)
-		buf[0] = 0;
-	if (!p.mount)
-		return;
-	if (root.mount)
-		root.dentry = root.mount->root;
-	if (vfs_path_name(&p, &root, buf, size) < 0 && size)
-		buf[0] = 0;
-	path_put(&p);
+	map_name_print(&d->map_name, buf, size);
 }
 
 const struct mappable_ops tmpfs_mappable_ops = {
@@ -164,6 +165,7 @@ const struct mappable_ops tmpfs_mappable_ops = {
 	.remove_mapping = map_remove,
 	.translate = map_translate,
 	.punch = map_punch,
+	.residency = map_residency,
 	.describe = map_describe,
 };
 
@@ -195,10 +197,12 @@ static int open_lower_map(struct tmpfs_data *d, struct file *lower, int prot)
 		return r;
 	mutex_lock(&d->node->data);
 	if (d->lower && !d->lower_map) {
-		m->ops->get(m);
 		d->lower_map = m;
+		m = NULL;
 	}
 	mutex_unlock(&d->node->data);
+	if (m)
+		m->ops->put(m);
 	return 0;
 }
 
@@ -207,7 +211,6 @@ int tmpfs_mappable(struct file *f, int prot, int flags, struct mappable **out)
 	struct tmpfs_node *n = f->private;
 	struct tmpfs_data *d = n->reg;
 	struct file *lower = NULL;
-	struct path *p;
 	int r = 0;
 
 	if ((flags & MAP_TYPE) == MAP_SHARED || (flags & MAP_TYPE) == MAP_SHARED_VALIDATE)
@@ -226,17 +229,8 @@ int tmpfs_mappable(struct file *f, int prot, int flags, struct mappable **out)
 		if (r)
 			return r;
 	}
-	p = f->path ? path_dup(f->path) : NULL;
-	mutex_lock(&n->data);
-	if (!d->map_path) {
-		d->map_path = p;
-		p = NULL;
-	}
-	mutex_unlock(&n->data);
-	if (p) {
-		path_put(p);
-		free(p);
-	}
+	inode_get(&n->inode);
+	map_name_get(&d->map_name, f->path);
 	*out = &d->mappable;
 	return 0;
 }

@@ -23,6 +23,7 @@
 #define FS_TMPFS_INTERNAL_H
 
 #include "fs/dirlist.h"
+#include "fs/map_name.h"
 #include "fs/vfs.h"
 #include "mm/guest.h"
 #include "mm/mappable.h"
@@ -85,7 +86,7 @@ struct tmpfs_data {
 	struct tmpfs_node *node;
 	struct file *lower; /* opened lower file; NULL after copy-up */
 	struct mappable *lower_map; /* one reference; NULL until first mapped */
-	struct path *map_path; /* a name for /proc/PID/maps, while mapped */
+	struct map_name map_name;
 };
 
 struct tmpfs_freed {

@@ -142,7 +142,7 @@ static void zeroes(void)
 
 static void resident(const char *what, char *p, long n)
 {
-	unsigned char vec[16];
+	unsigned char vec[64];
 
 	mincore(p, n * PG, vec);
 	printf("%s:", what);
@@ -199,6 +199,78 @@ static void peak(void)
 	printf("64 MB: %d\n", u.ru_maxrss >= 64 << 10 && u.ru_maxrss < 80 << 10);
 }
 
+/* What maps says of the file that is mapped at `at`; long lines too. */
+static void name_at(const char *what, void *at)
+{
+	unsigned long start, end;
+	size_t room = 0, base;
+	char *line = NULL, *slash;
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	while (getline(&line, &room, f) > 0)
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && start <= (unsigned long)at && (unsigned long)at < end)
+			break;
+	slash = strchr(line, '/');
+	base = slash ? strlen(strrchr(slash, '/')) : 0;
+	printf("%s: %s", what, base > 200 ? "a long name\n" : base ? strrchr(slash, '/') : "no name\n");
+	free(line);
+	fclose(f);
+}
+
+/* A file has its name for as long as anything maps it, however long the name is. */
+static void names(void)
+{
+	char path[300], *p;
+	int fd;
+
+	memset(path, 'n', 250);
+	strcpy(path + 250, "");
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	T(ftruncate(fd, 4 * PG));
+	p = mmap(NULL, 4 * PG, PROT_READ, MAP_PRIVATE, fd, 0);
+	name_at("mapped", p);
+	mmap(p, 4 * PG, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	name_at("mapped over itself", p);
+	mmap(p + PG, PG, PROT_READ, ANON | MAP_FIXED, -1, 0);
+	close(fd);
+	name_at("in parts", p + 2 * PG);
+	mkdir("d", 0700);
+	chdir("d");
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	T(ftruncate(fd, PG));
+	p = mmap(NULL, PG, PROT_READ, MAP_SHARED, fd, 0);
+	T(mmap(p, 1L << 50, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED);
+	name_at("after a failure", p);
+	T(rename(path, "short"));
+	name_at("renamed", p);
+	unlink("short");
+	name_at("gone", p);
+	chdir("..");
+	unlink(path);
+	rmdir("d");
+}
+
+/* mincore(2) of what nobody has touched: of a file's holes and of shared memory nothing is there, and asking makes nothing. */
+static void ask(void)
+{
+	int fd = open("sparse", O_RDWR | O_CREAT, 0600);
+	char *p, *q = mmap(NULL, 64 * PG, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct stat st;
+
+	T(ftruncate(fd, 64 * PG));
+	p = mmap(NULL, 64 * PG, RW, MAP_SHARED, fd, 0);
+	resident("sparse", p, 64);
+	resident("shared", q, 64);
+	T(fstat(fd, &st));
+	printf("%ld blocks\n", (long)st.st_blocks);
+	T(pwrite(fd, "x", 1, 3 * PG));
+	q[5 * PG] = 1;
+	resident("written", p, 8);
+	resident("touched", q, 8);
+	close(fd);
+	unlink("sparse");
+}
+
 int main(void)
 {
 	catch_faults();
@@ -211,5 +283,7 @@ int main(void)
 	populate();
 	read_at_end();
 	peak();
+	names();
+	ask();
 	return 0;
 }

@@ -219,3 +219,17 @@ Test(mappings, other_pages_take_the_place_of_those_mapped, .init = harness_setup
 	cr_assert_eq(mm_munmap(test_mm, BASE, 16 * P), 0);
 	test_file_free(f);
 }
+
+/* mprotect(2) that failed half-way leaves the stub with rights taken away; the next one with the same rights must not trust the sets. */
+Test(pma, a_protection_that_failed_is_tried_again)
+{
+	map_anon(test_mm, BASE, P);
+	store(test_mm, BASE, 1);
+	fake_fail_after(0, -ENOMEM);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), -ENOMEM);
+	fake_fail_never();
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), 0);
+	cr_assert(mm_check(test_mm));
+	cr_assert(!fake_at(test_mm->as, BASE) || fake_at(test_mm->as, BASE)->prot == PROT_READ, "the stub still lets it write");
+	cr_assert_eq(load(test_mm, BASE), 1);
+}
