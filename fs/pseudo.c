@@ -136,47 +136,71 @@ static const struct file_ops dir_ops = {
 /* --- text files --- */
 
 struct text_file {
-	struct text text;
-	bool filled;
+	struct mutex lock; /* protects the rest */
+	struct text text; /* the piece at `base`, or all of it */
+	uint64_t base, cursor;
+	bool filled, all;
 };
+
+/* Replaces the text by what comes after it, nothing at the end. */
+static int next_piece_locked(struct pseudo_node *n, struct text_file *t)
+{
+	uint64_t skip = t->text.len;
+	int e = 0;
+
+	text_free(&t->text);
+	t->text = (struct text){ 0 };
+	t->base += skip;
+	if (n->ops->show_piece)
+		e = n->ops->show_piece(n, &t->cursor, &t->text);
+	else if (!t->all)
+		e = n->ops->show(n, &t->text);
+	t->all = true;
+	return !e && t->text.failed ? -ENOMEM : e;
+}
+
+/* Makes the text hold pos, unless it ends before. */
+static int seek_piece_locked(struct pseudo_node *n, struct text_file *t, uint64_t pos)
+{
+	int e = 0;
+
+	if (!t->filled || !pos || pos < t->base) {
+		text_free(&t->text);
+		t->text = (struct text){ 0 };
+		t->base = t->cursor = 0;
+		t->all = false;
+		e = next_piece_locked(n, t);
+	}
+	while (!e && t->text.len && n->ops->show_piece && pos >= t->base + t->text.len)
+		e = next_piece_locked(n, t);
+	t->filled = !e;
+	return e;
+}
 
 static ssize_t text_read(struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct pseudo_node *n = pseudo_node(f->inode);
 	struct text_file *t = f->private;
-	ssize_t r;
+	ssize_t done = 0, r = 0;
 
 	(void)flags;
-	if (!n->ops->show)
+	if (!n->ops->show && !n->ops->show_piece)
 		return -EINVAL;
-	mutex_lock(&n->inode.lock);
-	if (!t->filled || *pos == 0) {
-		text_free(&t->text);
-		t->text = (struct text){ 0 };
-		mutex_unlock(&n->inode.lock);
+	mutex_lock(&t->lock);
+	while (io->left && r >= 0) {
+		uint64_t at = (uint64_t)*pos;
 
-		struct text fresh = { 0 };
-		int e = n->ops->show(n, &fresh);
-
-		if (!e && fresh.failed)
-			e = -ENOMEM;
-		if (e) {
-			text_free(&fresh);
-			return e;
+		r = seek_piece_locked(n, t, at);
+		if (r || at >= t->base + t->text.len)
+			break;
+		r = io_put(io, t->text.data + (at - t->base), MIN(io->left, t->base + t->text.len - at));
+		if (r > 0) {
+			*pos += r;
+			done += r;
 		}
-		mutex_lock(&n->inode.lock);
-		text_free(&t->text);
-		t->text = fresh;
-		t->filled = true;
 	}
-	if (*pos < 0 || (uint64_t)*pos >= t->text.len)
-		r = 0;
-	else
-		r = io_put(io, t->text.data + *pos, MIN(io->left, t->text.len - (size_t)*pos));
-	mutex_unlock(&n->inode.lock);
-	if (r > 0)
-		*pos += r;
-	return r;
+	mutex_unlock(&t->lock);
+	return done ? done : r;
 }
 
 static ssize_t text_write(struct file *f, struct io *io, off_t *pos, int flags)
@@ -224,6 +248,7 @@ static void text_release(struct file *f)
 	struct text_file *t = f->private;
 
 	text_free(&t->text);
+	mutex_destroy(&t->lock);
 	free(t);
 }
 
@@ -243,6 +268,7 @@ static int open_text(struct inode *i, struct path *path, int flags, struct file 
 
 	if (!t)
 		return -ENOMEM;
+	mutex_init(&t->lock);
 	r = file_new_at(&text_ops, flags, path, i, t, out);
 	if (r)
 		free(t);

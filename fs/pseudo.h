@@ -4,10 +4,11 @@
  * Theory of operation. A pseudo file system is made of nodes. A node is an inode with callbacks (struct pseudo_ops), a mode and a
  * pointer of its maker's. Directories have static children (pseudo_add) and may have dynamic ones (lookup and iterate callbacks); a
  * static child wins. A text file is written by its show callback into a growing buffer at the first read of an open file and
- * again when the reader goes back to offset 0; so a reader sees one consistent text. Devices are nodes that carry a
+ * again when the reader goes back to offset 0; so a reader sees one consistent text. What may be long has show_piece instead: an
+ * open file keeps the piece that is being read, and begins anew where the reader goes back. Devices are nodes that carry a
  * device number; device.h finds who serves it.
  *
- * Locks: callbacks run with the directory's inode lock (lookup, iterate) or without a lock (show, store, follow). Static children
+ * Locks: callbacks run with the directory's inode lock (lookup, iterate), with one of the open file (show), or without a lock (store, follow). Static children
  * are added before the file system is mounted and never change.
  */
 #ifndef FS_PSEUDO_H
@@ -25,8 +26,9 @@ struct pseudo_ops {
 	 * says false. */
 	int (*iterate)(struct pseudo_node *dir, int64_t from,
 		       bool (*emit)(void *arg, const char *name, int64_t cookie, uint64_t ino, uint32_t type), void *arg);
-	/* Text files. */
+	/* Text files: one of the two. A piece is some kilobytes, and nothing at the end; *cursor is 0 before the first. */
 	int (*show)(struct pseudo_node *n, struct text *out);
+	int (*show_piece)(struct pseudo_node *n, uint64_t *cursor, struct text *out);
 	/* One write(2): data is NUL-terminated, of len bytes. Returns what write returns. */
 	ssize_t (*store)(struct pseudo_node *n, struct task *t, char *data, size_t len, off_t pos);
 	/* Symlinks: either. readlink(2) of a magic link, which has follow, names where it leads. */

@@ -2,8 +2,7 @@
 /* Moving bytes between a pipe and another file, or two pipes, without a detour over guest memory: splice(2), tee(2).
  *
  * A file is read straight into the ring and written straight from it, with the pipe's lock held: the operations of files do not
- * block. What was read from a socket may have brought rights, the last on this very pipe among them: no file ends before the lock is
- * dropped. Two pipes are locked in the order of their addresses.
+ * block. Two pipes are locked in the order of their addresses.
  */
 #include "fs/pipe_internal.h"
 
@@ -26,7 +25,6 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 
 	if (!in->ops->read)
 		return -EINVAL;
-	file_ends_hold();
 	mutex_lock(&p->lock);
 	r = -EPIPE;
 	if (!p->readers)
@@ -48,7 +46,6 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 	}
 out:
 	mutex_unlock(&p->lock);
-	file_ends_release();
 	if (r > 0)
 		waitq_notify(&p->waitq, POLLIN | POLLRDNORM);
 	return r;
@@ -64,7 +61,6 @@ ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_
 
 	if (!out->ops->write)
 		return -EINVAL;
-	file_ends_hold();
 	mutex_lock(&p->lock);
 	was_writable = pipe_writable_now(p);
 	if (!p->ring.len) {
@@ -80,7 +76,6 @@ ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_
 	wake = !was_writable && pipe_writable_now(p);
 out:
 	mutex_unlock(&p->lock);
-	file_ends_release();
 	if (wake)
 		waitq_notify(&p->waitq, POLLOUT | POLLWRNORM);
 	return r;

@@ -26,10 +26,26 @@ static void print_header(struct text *out, const struct vma_info *v)
 	text_append(out, "\n", 1);
 }
 
+/* One piece of maps or smaps: the cursor is the address from which on nothing was shown yet. */
+struct piece {
+	struct text *out;
+	uint64_t *cursor;
+};
+
+#define SHOWN_ALL UINT64_MAX
+
+static bool shown(const struct piece *p, const struct vma_info *v)
+{
+	*p->cursor = v->range.end;
+	return p->out->len < PROC_PIECE && !p->out->failed;
+}
+
 static bool map_line(const struct vma_info *v, void *arg)
 {
-	print_header(arg, v);
-	return true;
+	const struct piece *p = arg;
+
+	print_header(p->out, v);
+	return shown(p, v);
 }
 
 /* What the host keeps above the guest's addresses and a guest may use. */
@@ -43,14 +59,18 @@ static void print_vdso(struct text *out)
 	print_header(out, &v);
 }
 
-void proc_pid_maps(struct text *out, struct task *t)
+void proc_pid_maps(struct text *out, struct task *t, uint64_t *cursor)
 {
-	struct mm *mm = proc_mm_get(t);
+	struct piece p = { out, cursor };
+	struct mm *mm = *cursor == SHOWN_ALL ? NULL : proc_mm_get(t);
 
 	if (!mm)
 		return;
-	mm_walk(mm, 0, false, map_line, out);
-	print_vdso(out);
+	mm_walk(mm, *cursor, false, map_line, &p);
+	if (out->len < PROC_PIECE) {
+		print_vdso(out);
+		*cursor = SHOWN_ALL;
+	}
 	mm_put(mm);
 }
 
@@ -122,7 +142,8 @@ static void print_flags(struct text *out, const struct vma_info *v)
 
 static bool smap_entry(const struct vma_info *v, void *arg)
 {
-	struct text *out = arg;
+	const struct piece *p = arg;
+	struct text *out = p->out;
 	struct usage u = { range_len(v->range), v->rss, v->anon, v->locked };
 
 	print_header(out, v);
@@ -130,16 +151,17 @@ static bool smap_entry(const struct vma_info *v, void *arg)
 	print_usage(out, &u, v->shared);
 	text_printf(out, "THPeligible:           0\n");
 	print_flags(out, v);
-	return true;
+	return shown(p, v);
 }
 
-void proc_pid_smaps(struct text *out, struct task *t)
+void proc_pid_smaps(struct text *out, struct task *t, uint64_t *cursor)
 {
+	struct piece p = { out, cursor };
 	struct mm *mm = proc_mm_get(t);
 
 	if (!mm)
 		return;
-	mm_walk(mm, 0, true, smap_entry, out);
+	mm_walk(mm, *cursor, true, smap_entry, &p);
 	mm_put(mm);
 }
 

@@ -304,39 +304,38 @@ void proc_pid_status(struct text *out, struct task *t)
 }
 
 /* Guest memory [start, end) as it is now, at most a megabyte. */
-static void print_guest_bytes(struct text *out, struct mm *mm, uint64_t start, uint64_t end)
+/* What t's memory holds of [start, end), a piece from the cursor on. */
+static void print_guest_bytes(struct text *out, struct mm *mm, uint64_t start, uint64_t end, uint64_t *cursor)
 {
-	char buf[4096];
+	char buf[PROC_PIECE];
+	ssize_t n;
 
-	if (end < start || end - start > 1 << 20)
+	if (end < start || *cursor >= end - start)
 		return;
-	while (start < end) {
-		ssize_t n = guest_peek(mm, buf, start, MIN(sizeof(buf), end - start));
-
-		if (n <= 0)
-			return;
-		text_append(out, buf, (size_t)n);
-		start += (uint64_t)n;
-	}
+	n = guest_peek(mm, buf, start + *cursor, MIN(sizeof(buf), end - start - *cursor));
+	if (n <= 0)
+		return;
+	text_append(out, buf, (size_t)n);
+	*cursor += (uint64_t)n;
 }
 
-void proc_pid_cmdline(struct text *out, struct task *t)
+void proc_pid_cmdline(struct text *out, struct task *t, uint64_t *cursor)
 {
 	struct mm *mm = proc_mm_get(t);
 
 	if (!mm)
 		return;
-	print_guest_bytes(out, mm, mm_exec_info(mm)->arg_start, mm_exec_info(mm)->arg_end);
+	print_guest_bytes(out, mm, mm_exec_info(mm)->arg_start, mm_exec_info(mm)->arg_end, cursor);
 	mm_put(mm);
 }
 
-void proc_pid_environ(struct text *out, struct task *t)
+void proc_pid_environ(struct text *out, struct task *t, uint64_t *cursor)
 {
 	struct mm *mm = proc_mm_get(t);
 
 	if (!mm)
 		return;
-	print_guest_bytes(out, mm, mm_exec_info(mm)->env_start, mm_exec_info(mm)->env_end);
+	print_guest_bytes(out, mm, mm_exec_info(mm)->env_start, mm_exec_info(mm)->env_end, cursor);
 	mm_put(mm);
 }
 

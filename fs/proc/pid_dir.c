@@ -146,8 +146,9 @@ static const struct pseudo_ops task_dir_ops = {
 
 /* --- the directory --- */
 
-#define TEXT(name, mode, fn) { name, S_IFREG | (mode), fn, NULL }
-#define NODE(name, mode, ops) { name, mode, NULL, ops }
+#define TEXT(name, mode, fn) { name, S_IFREG | (mode), fn, NULL, NULL }
+#define PIECES(name, mode, fn) { name, S_IFREG | (mode), NULL, fn, NULL }
+#define NODE(name, mode, ops) { name, mode, NULL, NULL, ops }
 
 static const struct proc_entry process_entries[] = {
 	NODE("task", S_IFDIR | 0555, &task_dir_ops),
@@ -163,14 +164,14 @@ static const struct proc_entry process_entries[] = {
 	NODE("pagemap", S_IFREG | 0400, &proc_pagemap_ops),
 	TEXT("auxv", 0400, proc_pid_auxv),
 	TEXT("cgroup", 0444, proc_pid_cgroup),
-	TEXT("cmdline", 0444, proc_pid_cmdline),
+	PIECES("cmdline", 0444, proc_pid_cmdline),
 	TEXT("comm", 0644, proc_pid_comm),
-	TEXT("environ", 0400, proc_pid_environ),
+	PIECES("environ", 0400, proc_pid_environ),
 	TEXT("gid_map", 0444, proc_pid_uid_map),
 	TEXT("io", 0400, proc_pid_io),
 	TEXT("limits", 0444, proc_pid_limits),
 	TEXT("loginuid", 0444, proc_pid_loginuid),
-	TEXT("maps", 0444, proc_pid_maps),
+	PIECES("maps", 0444, proc_pid_maps),
 	TEXT("mountinfo", 0444, proc_pid_mountinfo),
 	TEXT("mounts", 0444, proc_pid_mounts),
 	TEXT("oom_score", 0444, proc_pid_oom_score),
@@ -178,7 +179,7 @@ static const struct proc_entry process_entries[] = {
 	TEXT("personality", 0400, proc_pid_personality),
 	TEXT("sched", 0644, proc_pid_sched),
 	TEXT("schedstat", 0444, proc_pid_schedstat),
-	TEXT("smaps", 0444, proc_pid_smaps),
+	PIECES("smaps", 0444, proc_pid_smaps),
 	TEXT("smaps_rollup", 0444, proc_pid_smaps_rollup),
 	TEXT("statm", 0444, proc_pid_statm),
 	TEXT("status", 0444, proc_pid_status),

@@ -30,16 +30,19 @@ struct proc_sysctl {
 extern const struct proc_sysctl proc_sysctls[];
 extern const size_t proc_sysctl_count;
 
+/* One piece of a long text is about so long. */
+enum { PROC_PIECE = 16 << 10 };
+
 /* Files of one task, which is alive or a zombie (mm may be NULL then): pid.c, pid_maps.c */
 void proc_pid_cgroup(struct text *out, struct task *t);
 void proc_pid_comm(struct text *out, struct task *t);
-void proc_pid_cmdline(struct text *out, struct task *t);
-void proc_pid_environ(struct text *out, struct task *t);
+void proc_pid_cmdline(struct text *out, struct task *t, uint64_t *cursor);
+void proc_pid_environ(struct text *out, struct task *t, uint64_t *cursor);
 void proc_pid_auxv(struct text *out, struct task *t);
 void proc_pid_io(struct text *out, struct task *t);
 void proc_pid_limits(struct text *out, struct task *t);
-void proc_pid_maps(struct text *out, struct task *t);
-void proc_pid_smaps(struct text *out, struct task *t);
+void proc_pid_maps(struct text *out, struct task *t, uint64_t *cursor);
+void proc_pid_smaps(struct text *out, struct task *t, uint64_t *cursor);
 void proc_pid_smaps_rollup(struct text *out, struct task *t);
 void proc_pid_oom_score_adj(struct text *out, struct task *t);
 void proc_pid_oom_score(struct text *out, struct task *t);

@@ -72,6 +72,16 @@ static int task_text_show(struct pseudo_node *n, struct text *out)
 	return 0;
 }
 
+static int task_text_show_piece(struct pseudo_node *n, uint64_t *cursor, struct text *out)
+{
+	const struct proc_entry *e = (const struct proc_entry *)(uintptr_t)n->id;
+
+	if (task_gone(proc_node_task(n)))
+		return -ESRCH;
+	e->piece(out, proc_node_task(n), cursor);
+	return 0;
+}
+
 /* The settings that a task may write: its name, and the out-of-memory score, which is kept and has no effect. */
 static ssize_t task_text_store(struct pseudo_node *n, struct task *writer, char *data, size_t len, off_t pos)
 {
@@ -108,6 +118,12 @@ static const struct pseudo_ops task_text_ops = {
 	.release = proc_node_release,
 };
 
+static const struct pseudo_ops task_piece_ops = {
+	.show_piece = task_text_show_piece,
+	.getattr = proc_node_getattr,
+	.release = proc_node_release,
+};
+
 int proc_entries_lookup(const struct proc_entry *table, size_t count, struct pseudo_node *dir, const char *name, size_t len,
 			struct pseudo_node **out)
 {
@@ -118,8 +134,8 @@ int proc_entries_lookup(const struct proc_entry *table, size_t count, struct pse
 
 		if (strlen(e->name) != len || memcmp(e->name, name, len))
 			continue;
-		return proc_node_new(dir->inode.fs, e->text ? &task_text_ops : e->ops, e->mode, proc_node_task(dir),
-				     e->text ? (uintptr_t)e : dir->id, out);
+		return proc_node_new(dir->inode.fs, e->text ? &task_text_ops : e->piece ? &task_piece_ops : e->ops, e->mode,
+				     proc_node_task(dir), e->ops ? dir->id : (uintptr_t)e, out);
 	}
 	return -ENOENT;
 }

@@ -16,7 +16,8 @@ enum proc_view { PROC_PROCESS, PROC_THREAD };
 struct proc_entry {
 	const char *name;
 	uint32_t mode; /* with the type */
-	void (*text)(struct text *out, struct task *t); /* text files */
+	void (*text)(struct text *out, struct task *t); /* text files, or */
+	void (*piece)(struct text *out, struct task *t, uint64_t *cursor); /* long ones: pseudo_ops.show_piece */
 	const struct pseudo_ops *ops; /* anything else */
 };
 
