@@ -2,6 +2,7 @@
 /* Open files: life. Blocking reads and writes are in io.c. */
 #include "fs/file.h"
 
+#include "fs/async.h"
 #include "fs/event.h"
 #include "fs/locks.h"
 #include "fs/notify.h"
@@ -57,6 +58,7 @@ void file_put(struct file *f)
 	if (!f || !ref_put(&f->ref))
 		return;
 	epoll_file_gone(f);
+	async_release(f);
 	notify_close(f);
 	locks_file_release(f);
 	file_write_count_put(f);

@@ -24,6 +24,8 @@ struct path; /* fs/vfs.h: a dentry in a mount, with references */
 struct inode;
 struct task;
 struct fdtable; /* fs/fdtable.h */
+struct async_list; /* fs/async.h, as the next */
+struct file_owner;
 
 /* What one directory entry looks like to a reader. Returns false when the reader's buffer is full. */
 struct dirent_sink {
@@ -52,7 +54,7 @@ struct file_ops {
 	void (*flush)(struct file *f, struct fdtable *owner);
 	/* The last reference is gone. Frees f->private. */
 	void (*release)(struct file *f);
-	/* fcntl's F_SETFL changed O_NONBLOCK, O_APPEND, O_ASYNC, O_DIRECT. May be NULL. */
+	/* fcntl's F_SETFL changed O_NONBLOCK, O_APPEND, O_DIRECT. May be NULL. */
 	int (*set_flags)(struct file *f, int flags);
 	/* Text for /proc/PID/fdinfo after pos and flags. May be NULL. */
 	void (*fdinfo)(struct file *f, char *buf, size_t size);
@@ -62,6 +64,11 @@ struct file_ops {
 	bool write_all;
 	/* How long a blocking read (POLLIN) or write (POLLOUT) may take in ns: SO_RCVTIMEO, SO_SNDTIMEO. 0: for ever. May be NULL. */
 	int64_t (*timeout)(struct file *f, uint32_t events);
+	/* Where the file's events are told for O_ASYNC: asked once, when it first has an owner or the flag. NULL: nowhere, and the flag
+	 * cannot be set. */
+	struct async_list *(*async)(struct file *f);
+	/* Terminals: O_ASYNC gives the file an owner if it has none, this process group, or the caller's process for 0. Else NULL. */
+	pid_t (*async_owner)(struct file *f);
 };
 
 struct file {
@@ -74,8 +81,7 @@ struct file {
 	struct inode *inode; /* borrowed from path, or owned when path is NULL; every file has one: fstat works on it */
 	void *private;
 	int8_t write_count; /* what this file added to inode->write_count */
-	pid_t owner; /* F_SETOWN */
-	int owner_type, owner_sig;
+	_Atomic(struct file_owner *) owner; /* F_SETOWN, F_SETSIG, O_ASYNC: fs/async.c; NULL if there was none of these */
 	struct epoll_link *epoll; /* list of epoll items that watch this file: fs/epoll.c */
 	struct mutex epoll_lock;
 };

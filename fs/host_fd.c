@@ -147,8 +147,10 @@ static ssize_t stream_write(struct file *f, struct io *io, off_t *pos, int flags
 	if (h->tty && (err = tty_check_change(h->tty, TTY_WRITE)))
 		return err;
 	n = stream_piece(h, io, true);
-	if (n == -EAGAIN)
+	if (n == -EAGAIN) {
+		atomic_store(&h->no_room, true);
 		host_arm(h, POLLOUT);
+	}
 	if (n > 0)
 		count_written((size_t)n);
 	return n;
@@ -175,6 +177,32 @@ static uint32_t stream_poll(struct file *f)
 static struct waitq *host_waitq(struct file *f)
 {
 	return &((struct host_fd *)f->private)->waitq;
+}
+
+/* A terminal or socket of the host may be full and empty in turn without a guest that minds: of room hears who found none. */
+static void host_happened(struct waitq *q, uint32_t events)
+{
+	struct host_fd *h = CONTAINER_OF(q, struct host_fd, waitq);
+
+	if (events & POLLIN)
+		async_notify_locked(&h->async, POLL_IN);
+	if (events & POLLOUT && atomic_exchange(&h->no_room, false))
+		async_notify_locked(&h->async, POLL_OUT);
+}
+
+static struct async_list *host_async(struct file *f)
+{
+	struct host_fd *h = f->private;
+
+	(void)!host_notify_async(h->fd, &h->waitq, host_happened);
+	return &h->async;
+}
+
+static pid_t host_async_owner(struct file *f)
+{
+	struct host_fd *h = f->private;
+
+	return h->tty ? tty_foreground(h->tty) : 0;
 }
 
 /* --- regular files --- */
@@ -303,6 +331,8 @@ static const struct file_ops stream_ops = {
 	.write = stream_write,
 	.poll = stream_poll,
 	.waitq = host_waitq,
+	.async = host_async,
+	.async_owner = host_async_owner,
 	.ioctl = host_ioctl,
 	.release = host_release,
 	.write_all = true,

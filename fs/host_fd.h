@@ -4,6 +4,7 @@
 #define FS_HOST_FD_H
 
 #include "fs/file.h"
+#include "kernel/signal.h"
 
 /* Makes an open file of the sentry's descriptor fd, which is taken over on success. To be called while /proc/self/fd of the
  * host can still be reached: pipes and terminals are reopened there so that O_NONBLOCK need not be set on what the caller shares. */
@@ -19,11 +20,16 @@ bool host_tty_signal(int sig);
 struct thread_group;
 bool host_tty_in_front(struct thread_group *tg);
 
+/* q is the one that was given. */
+typedef void host_notify_fn(struct waitq *q, uint32_t events) REQUIRES(tasks_lock);
+
 /* Readiness of host descriptors: notifies q once when one of events holds on fd. Starts the one notifier thread when first
  * needed. */
 int host_notify_arm(int fd, struct waitq *q, uint32_t events) MUST_CHECK;
 /* The same for every change of fd's readiness until it is forgotten, the present one included: EPOLLET. */
 int host_notify_watch(int fd, struct waitq *q) MUST_CHECK;
+/* As host_notify_watch(), and each report is given to fn, for O_ASYNC. */
+int host_notify_async(int fd, struct waitq *q, host_notify_fn *fn) MUST_CHECK;
 /* Forgets fd; on return q is not notified any more. */
 void host_notify_forget(int fd);
 

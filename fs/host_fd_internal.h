@@ -3,6 +3,7 @@
 #ifndef FS_HOST_FD_INTERNAL_H
 #define FS_HOST_FD_INTERNAL_H
 
+#include "fs/async.h"
 #include "fs/host_fd.h"
 #include "fs/tty.h"
 
@@ -15,6 +16,8 @@ struct host_fd {
 	struct tty *tty; /* one reference; NULL unless it is a terminal */
 	_Atomic bool no_nowait; /* RWF_NOWAIT was refused */
 	struct waitq waitq;
+	struct async_list async;
+	_Atomic bool no_room; /* a write found none */
 };
 
 /* The terminal that fd is, made when first seen: standard input, output and error are usually one. With a reference. */

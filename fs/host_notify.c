@@ -7,6 +7,8 @@
  *
  * Sockets of the host's network are watched instead: each edge is reported, from the first wait to the end, since an edge-triggered guest may
  * wait for news without having found nothing.
+ *
+ * What signals tell of (O_ASYNC) is watched too. Sending needs tasks_lock, which comes before notify_lock.
  */
 #include "base/log.h"
 #include "fs/host_fd.h"
@@ -25,6 +27,7 @@ struct entry {
 	int fd;
 	struct waitq *q;
 	bool watched; /* every edge is reported */
+	host_notify_fn *async; /* NULL: nobody is told by a signal */
 	uint32_t armed; /* what the host epoll reports next; 0 after a report */
 };
 
@@ -49,9 +52,24 @@ static struct entry *entry_find(int fd) REQUIRES(notify_lock)
 	return NULL;
 }
 
+/* The entry may be gone by now, or another one's: that one hears of what it is told at its start anyway. */
+static void report_async(int fd, uint32_t events)
+{
+	struct entry *e;
+
+	mutex_lock(&tasks_lock);
+	mutex_lock(&notify_lock);
+	e = entry_find(fd);
+	if (e && e->async)
+		e->async(e->q, events);
+	mutex_unlock(&notify_lock);
+	mutex_unlock(&tasks_lock);
+}
+
 static void report(int fd, uint32_t events)
 {
 	struct entry *e;
+	bool async = false;
 
 	mutex_lock(&notify_lock);
 	e = entry_find(fd);
@@ -64,8 +82,11 @@ static void report(int fd, uint32_t events)
 		if (events & EPOLLOUT)
 			events |= EPOLLWRNORM;
 		waitq_notify(e->q, events);
+		async = e->async;
 	}
 	mutex_unlock(&notify_lock);
+	if (async)
+		report_async(fd, events);
 }
 
 static void *notifier(void *arg)
@@ -133,7 +154,7 @@ static int arm_locked(int fd, struct waitq *q, uint32_t events, uint32_t mode) R
 	struct epoll_event ev = { .data.fd = fd };
 	int op = e ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
-	if (e && (e->watched || (e->armed & events) == events))
+	if (e && (e->watched || (mode == EPOLLONESHOT && (e->armed & events) == events)))
 		return 0;
 	if (!e) {
 		e = calloc(1, sizeof(*e));
@@ -141,9 +162,9 @@ static int arm_locked(int fd, struct waitq *q, uint32_t events, uint32_t mode) R
 			return -ENOMEM;
 		e->fd = fd;
 		e->q = q;
-		e->watched = mode == EPOLLET;
 		LIST_INSERT_HEAD(bucket_of(fd), e, link);
 	}
+	e->watched = mode == EPOLLET;
 	e->armed |= events;
 	ev.events = e->armed | mode;
 	if (epoll_ctl(epoll_fd, op, fd, &ev)) {
@@ -178,6 +199,21 @@ int host_notify_arm(int fd, struct waitq *q, uint32_t events)
 int host_notify_watch(int fd, struct waitq *q)
 {
 	return arm(fd, q, ALL_EVENTS, EPOLLET);
+}
+
+int host_notify_async(int fd, struct waitq *q, host_notify_fn *fn)
+{
+	int err = host_notify_watch(fd, q);
+	struct entry *e;
+
+	if (err)
+		return err;
+	mutex_lock(&notify_lock);
+	e = entry_find(fd);
+	if (e)
+		e->async = fn;
+	mutex_unlock(&notify_lock);
+	return 0;
 }
 
 void host_notify_forget(int fd)

@@ -114,6 +114,19 @@ void pipe_consume_read(struct pipe *p, size_t n)
 
 /* --- reading and writing --- */
 
+void pipe_written(struct pipe *p)
+{
+	waitq_notify(&p->waitq, POLLIN | POLLRDNORM);
+	async_notify(&p->async_readers, POLL_IN);
+}
+
+void pipe_drained(struct pipe *p, bool wake)
+{
+	if (wake)
+		waitq_notify(&p->waitq, POLLOUT | POLLWRNORM);
+	async_notify(&p->async_writers, POLL_OUT);
+}
+
 static uint32_t free_bytes(const struct pipe *p)
 {
 	return p->capacity > p->ring.len ? p->capacity - p->ring.len : 0;
@@ -154,8 +167,8 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 	}
 	wake = !was_writable && pipe_writable_now(p);
 	mutex_unlock(&p->lock);
-	if (wake)
-		waitq_notify(&p->waitq, POLLOUT | POLLWRNORM);
+	if (total)
+		pipe_drained(p, wake);
 	return total ? total : r;
 }
 
@@ -220,7 +233,7 @@ static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos, int flags)
 		r = f->flags & O_DIRECT ? write_packets(p, io) : write_bytes(p, io);
 	mutex_unlock(&p->lock);
 	if (r > 0) {
-		waitq_notify(&p->waitq, POLLIN | POLLRDNORM);
+		pipe_written(p);
 		touch_fifo(f->inode);
 	}
 	return r;
@@ -252,6 +265,13 @@ static uint32_t pipe_poll(struct file *f)
 static struct waitq *pipe_waitq(struct file *f)
 {
 	return &((struct pipe *)f->private)->waitq;
+}
+
+static struct async_list *pipe_async(struct file *f)
+{
+	struct pipe *p = f->private;
+
+	return file_readable(f) ? &p->async_readers : &p->async_writers;
 }
 
 static int64_t pipe_ioctl(struct file *f, struct task *t, unsigned cmd, uint64_t arg)
@@ -399,6 +419,8 @@ static void ends_drop(struct pipe *p, int flags)
 	}
 	mutex_unlock(&p->lock);
 	waitq_notify(&p->waitq, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLERR | POLLHUP);
+	async_notify(&p->async_readers, POLL_IN);
+	async_notify(&p->async_writers, POLL_OUT);
 	pipe_put(p);
 }
 
@@ -423,6 +445,7 @@ static const struct file_ops pipe_ops = {
 	.release = pipe_release,
 	.set_flags = pipe_set_flags,
 	.write_all = true,
+	.async = pipe_async,
 };
 
 int pipe_new_files(int flags, struct file **rd, struct file **wr)

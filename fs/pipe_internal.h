@@ -3,6 +3,7 @@
 #ifndef FS_PIPE_INTERNAL_H
 #define FS_PIPE_INTERNAL_H
 
+#include "fs/async.h"
 #include "fs/pipe.h"
 #include "fs/ring.h"
 
@@ -15,6 +16,7 @@ struct pipe {
 	struct ref ref; /* one for each open file, one for a FIFO's inode */
 	struct mutex lock;
 	struct waitq waitq;
+	struct async_list async_readers, async_writers; /* a file open for both is told as a reader */
 	/* All below: protected by lock. */
 	struct ring ring;
 	uint32_t capacity;
@@ -33,5 +35,9 @@ void pipe_consume_some(struct pipe *p, size_t n);
 void pipe_record_bytes(struct pipe *p, size_t n);
 bool pipe_packet_room(const struct pipe *p);
 bool pipe_writable_now(const struct pipe *p);
+
+/* Bytes were put in, taken out. No lock held. */
+void pipe_written(struct pipe *p);
+void pipe_drained(struct pipe *p, bool wake);
 
 #endif

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 
-enum { PTY_MAX = 4096, MAJOR_PTS = 136, GROUP_TTY = 5, CHUNK = 1024, DECISECOND = 100000000 };
+enum { MAJOR_PTS = 136, GROUP_TTY = 5, CHUNK = 1024, DECISECOND = 100000000 };
 
 static struct mutex table_lock = MUTEX_INITIALIZER;
 static struct pty *table[PTY_MAX] GUARDED_BY(table_lock); /* borrowed: pair_release() clears them */
@@ -80,7 +80,7 @@ static ssize_t read_packet(struct pty *p, struct io *io)
 static ssize_t master_read(struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct pty *p = ((struct pty_end *)f->private)->pty;
-	bool was_writable, wake;
+	bool was_writable, wake, tell;
 	ssize_t r;
 
 	(void)pos, (void)flags;
@@ -92,9 +92,13 @@ static ssize_t master_read(struct file *f, struct io *io, off_t *pos, int flags)
 	if (r == -EAGAIN && p->slave_seen && !p->slaves)
 		r = -EIO;
 	wake = !was_writable && ldisc_writable(&p->ld);
+	tell = wake && p->slave_no_room;
+	p->slave_no_room = p->slave_no_room && !wake;
 	mutex_unlock(&p->lock);
 	if (wake)
 		waitq_notify(&p->slave, POLLOUT | POLLWRNORM);
+	if (tell)
+		async_notify(&p->async_slave, POLL_OUT);
 	return r;
 }
 
@@ -103,9 +107,13 @@ static ssize_t master_write(struct file *f, struct io *io, off_t *pos, int flags
 	struct pty *p = ((struct pty_end *)f->private)->pty;
 	unsigned char chunk[CHUNK];
 	ssize_t total = 0, r = 0;
+	size_t input, output;
+	bool readable, echoed;
 
 	(void)pos, (void)flags;
 	mutex_lock(&p->lock);
+	input = ldisc_count(&p->ld);
+	output = ldisc_output(&p->ld);
 	while (io->left && ldisc_has_room(&p->ld)) {
 		struct io start = *io;
 		size_t done;
@@ -121,9 +129,15 @@ static ssize_t master_write(struct file *f, struct io *io, off_t *pos, int flags
 			break;
 		}
 	}
+	readable = ldisc_count(&p->ld) > input;
+	echoed = ldisc_output(&p->ld) > output;
 	mutex_unlock(&p->lock);
 	if (total)
 		pty_changed(p);
+	if (readable)
+		async_notify(&p->async_slave, POLL_IN);
+	if (echoed)
+		async_notify(&p->async_master, POLL_IN);
 	else if (!r && io->left)
 		r = -EAGAIN;
 	return total ? total : r;
@@ -150,6 +164,18 @@ static uint32_t master_poll(struct file *f)
 static struct waitq *master_waitq(struct file *f)
 {
 	return &((struct pty_end *)f->private)->pty->master;
+}
+
+static struct async_list *master_async(struct file *f)
+{
+	return &((struct pty_end *)f->private)->pty->async_master;
+}
+
+/* No process group is in front of a master. */
+static pid_t master_async_owner(struct file *f)
+{
+	(void)f;
+	return 0;
 }
 
 static void master_release(struct file *f)
@@ -268,9 +294,12 @@ static ssize_t slave_write(struct file *f, struct io *io, off_t *pos, int flags)
 		return r;
 	mutex_lock(&p->lock);
 	r = pty_end_is_dead(e) ? -EIO : ldisc_write(&p->ld, io);
+	p->slave_no_room |= r == -EAGAIN || (r > 0 && io->left);
 	mutex_unlock(&p->lock);
-	if (r > 0)
+	if (r > 0) {
 		waitq_notify(&p->master, POLLIN | POLLRDNORM);
+		async_notify(&p->async_master, POLL_IN);
+	}
 	return r;
 }
 
@@ -298,6 +327,16 @@ static struct waitq *slave_waitq(struct file *f)
 	return &((struct pty_end *)f->private)->pty->slave;
 }
 
+static struct async_list *slave_async(struct file *f)
+{
+	return &((struct pty_end *)f->private)->pty->async_slave;
+}
+
+static pid_t slave_async_owner(struct file *f)
+{
+	return tty_foreground(&((struct pty_end *)f->private)->pty->tty);
+}
+
 static void slave_release(struct file *f)
 {
 	struct pty_end *e = f->private;
@@ -321,6 +360,8 @@ static const struct file_ops master_ops = {
 	.write = master_write,
 	.poll = master_poll,
 	.waitq = master_waitq,
+	.async = master_async,
+	.async_owner = master_async_owner,
 	.ioctl = pty_ioctl,
 	.release = master_release,
 	.write_all = true,
@@ -332,6 +373,8 @@ static const struct file_ops slave_ops = {
 	.write = slave_write,
 	.poll = slave_poll,
 	.waitq = slave_waitq,
+	.async = slave_async,
+	.async_owner = slave_async_owner,
 	.ioctl = pty_ioctl,
 	.release = slave_release,
 	.write_all = true,
@@ -432,8 +475,7 @@ static int pair_new(struct pty **out)
 	return 0;
 }
 
-/* With a reference; NULL if there is none, or none that can be opened any more. */
-static struct pty *pair_find(unsigned index)
+struct pty *pty_find(unsigned index)
 {
 	struct pty *p = NULL;
 
@@ -495,7 +537,7 @@ static int slave_join(struct pty *p, struct pty_end *e)
 
 int pty_open_slave(unsigned index, struct path *path, struct inode *inode, int flags, struct file **out)
 {
-	struct pty *p = pair_find(index);
+	struct pty *p = pty_find(index);
 	struct pty_end *e;
 	int err;
 
@@ -518,61 +560,4 @@ out_end:
 	free(e);
 	tty_put(&p->tty);
 	return err;
-}
-
-/* --- devpts --- */
-
-bool pty_exists(unsigned index)
-{
-	struct pty *p = pair_find(index);
-	bool there;
-
-	if (!p)
-		return false;
-	mutex_lock(&p->lock);
-	there = !p->master_gone;
-	mutex_unlock(&p->lock);
-	tty_put(&p->tty);
-	return there;
-}
-
-int pty_next(int from)
-{
-	for (int i = MAX(from, 0); i < PTY_MAX; i++)
-		if (pty_exists((unsigned)i))
-			return i;
-	return -1;
-}
-
-int pty_attr(unsigned index, uid_t *uid, gid_t *gid, uint32_t *mode)
-{
-	struct pty *p = pair_find(index);
-
-	if (!p)
-		return -ENOENT;
-	mutex_lock(&p->lock);
-	*uid = p->uid;
-	*gid = p->gid;
-	*mode = p->mode;
-	mutex_unlock(&p->lock);
-	tty_put(&p->tty);
-	return 0;
-}
-
-int pty_set_attr(unsigned index, const uid_t *uid, const gid_t *gid, const uint32_t *mode)
-{
-	struct pty *p = pair_find(index);
-
-	if (!p)
-		return -ENOENT;
-	mutex_lock(&p->lock);
-	if (uid)
-		p->uid = *uid;
-	if (gid)
-		p->gid = *gid;
-	if (mode)
-		p->mode = *mode & 07777;
-	mutex_unlock(&p->lock);
-	tty_put(&p->tty);
-	return 0;
 }

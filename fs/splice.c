@@ -47,7 +47,7 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 out:
 	mutex_unlock(&p->lock);
 	if (r > 0)
-		waitq_notify(&p->waitq, POLLIN | POLLRDNORM);
+		pipe_written(p);
 	return r;
 }
 
@@ -55,7 +55,7 @@ ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_
 {
 	struct pipe *p = pipe_of(pf);
 	struct ring_piece data;
-	bool was_writable, wake = false;
+	bool was_writable, wake = false, empty = false;
 	struct io io;
 	ssize_t r;
 
@@ -74,10 +74,11 @@ ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_
 	if (r > 0)
 		pipe_consume_some(p, (size_t)r);
 	wake = !was_writable && pipe_writable_now(p);
+	empty = !p->ring.len;
 out:
 	mutex_unlock(&p->lock);
-	if (wake)
-		waitq_notify(&p->waitq, POLLOUT | POLLWRNORM);
+	if (r > 0 && (wake || empty))
+		pipe_drained(p, wake);
 	return r;
 }
 
@@ -126,7 +127,7 @@ ssize_t pipe_to_pipe(struct file *fin, struct file *fout, size_t len, enum pipe_
 {
 	struct pipe *in = pipe_of(fin), *out = pipe_of(fout);
 	struct pipe *first = in < out ? in : out, *second = in < out ? out : in;
-	bool was_writable, wake;
+	bool was_writable, wake, empty;
 	ssize_t r;
 
 	if (in == out)
@@ -136,11 +137,13 @@ ssize_t pipe_to_pipe(struct file *fin, struct file *fout, size_t len, enum pipe_
 	was_writable = pipe_writable_now(in);
 	r = move_locked(in, out, len, how);
 	wake = !was_writable && pipe_writable_now(in);
+	empty = !in->ring.len;
 	mutex_unlock(&second->lock);
 	mutex_unlock(&first->lock);
 	if (r > 0)
-		waitq_notify(&out->waitq, POLLIN | POLLRDNORM);
-	if (wake)
-		waitq_notify(&in->waitq, POLLOUT | POLLWRNORM);
+		pipe_written(out);
+	/* Linux tells writers when a page is free again. */
+	if (r > 0 && how == PIPE_MOVE && (wake || empty))
+		pipe_drained(in, wake);
 	return r;
 }

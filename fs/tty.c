@@ -338,6 +338,20 @@ void tty_group_exited(struct thread_group *tg)
 	tty_put(dropped);
 }
 
+pid_t tty_foreground(struct tty *tty)
+{
+	struct session *s;
+	pid_t id = 0;
+
+	mutex_lock(&tasks_lock);
+	adopt_locked(tty);
+	s = tty->session;
+	if (s && s->foreground)
+		id = s->foreground->id;
+	mutex_unlock(&tasks_lock);
+	return id;
+}
+
 void tty_describe_locked(struct thread_group *tg, dev_t *dev, pid_t *foreground)
 {
 	struct session *s = session_of(tg);

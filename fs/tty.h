@@ -38,6 +38,8 @@ int64_t tty_job_ioctl(struct tty *tty, struct task *t, struct file *f, bool mast
 void tty_opened(struct tty *tty, struct task *t, int flags);
 /* /dev/tty: -ENXIO without a controlling terminal. */
 int tty_open_current(struct task *t, int flags, struct file **out) MUST_CHECK;
+/* The foreground process group; 0 if there is none. */
+pid_t tty_foreground(struct tty *tty);
 /* A signal to the foreground process group. */
 void tty_signal(struct tty *tty, int sig);
 /* The other side is gone: SIGHUP and SIGCONT to the session, which loses it. */

@@ -18,6 +18,7 @@ struct chunk {
 
 static struct chunk *chunks[CHUNK_COUNT] GUARDED_BY(tasks_lock);
 static pid_t last_id GUARDED_BY(tasks_lock);
+static uint64_t last_serial GUARDED_BY(tasks_lock);
 
 struct pid_slot *ids_find_locked(pid_t id)
 {
@@ -68,6 +69,7 @@ pid_t ids_alloc_locked(void)
 		return -ENOMEM;
 	(*c)->used++;
 	(*c)->slots[id & (CHUNK_SIZE - 1)].used = true;
+	(*c)->slots[id & (CHUNK_SIZE - 1)].serial = ++last_serial;
 	if (id >> CHUNK_SHIFT != last_id >> CHUNK_SHIFT)
 		free_if_empty(last_id);
 	last_id = id;
@@ -85,6 +87,13 @@ void ids_release_locked(pid_t id)
 	/* The chunk in which numbers are being given out stays: a fork loop would make and free it over and over. */
 	if (id >> CHUNK_SHIFT != last_id >> CHUNK_SHIFT)
 		free_if_empty(id);
+}
+
+uint64_t pid_serial_locked(pid_t id)
+{
+	const struct pid_slot *s = ids_find_locked(id);
+
+	return s ? s->serial : 0;
 }
 
 pid_t ids_next_locked(pid_t from)

@@ -208,6 +208,8 @@ struct task *task_self(void);
 struct task *task_find_locked(pid_t tid) REQUIRES(tasks_lock);
 struct thread_group *group_find_locked(pid_t tgid) REQUIRES(tasks_lock);
 struct pgroup *pgroup_find_locked(pid_t id) REQUIRES(tasks_lock);
+/* Tells one use of a number from the next, whatever it names: 0 if it names nothing. */
+uint64_t pid_serial_locked(pid_t id) REQUIRES(tasks_lock);
 /* The thread group with the lowest number above `after`, or NULL. */
 struct thread_group *group_next_locked(pid_t after) REQUIRES(tasks_lock);
 /* The tgids (tids of group) in increasing order; for /proc. Returns the count stored; at most max. */

@@ -18,6 +18,7 @@ struct pid_slot {
 	struct thread_group *group;
 	struct pgroup *pgroup;
 	struct session *session;
+	uint64_t serial; /* which use of the number this is: no two in a sandbox's life are the same */
 	bool used; /* handed out; stays set until ids_release_locked() finds nothing named */
 };
 

@@ -74,7 +74,7 @@ void dgram_free(struct dgram *d)
 	rights_free(d->rights);
 	if (d->sender) {
 		atomic_fetch_sub(&d->sender->queued, (int64_t)d->charge);
-		waitq_notify(&d->sender->waitq, POLLOUT | POLLWRNORM);
+		socket_room(d->sender, POLLOUT | POLLWRNORM);
 		socket_put(d->sender);
 	}
 	free(d);

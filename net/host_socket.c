@@ -49,6 +49,32 @@ static int watch(struct host_sock *h)
 	return err;
 }
 
+/* What O_ASYNC tells of an edge. The host says what holds, not what is new: the signals may come once too often, never too seldom. */
+static void happened(struct waitq *q, uint32_t events)
+{
+	struct host_sock *h = CONTAINER_OF(q, struct host_sock, s.waitq);
+	struct async_list *l = &h->s.async;
+
+	if (events & POLLPRI && !atomic_exchange(&h->urgent, true))
+		async_urgent_locked(l);
+	if (events & POLLERR)
+		async_notify_locked(l, POLL_ERR);
+	else if ((events & (POLLHUP | POLLRDHUP)) == (POLLHUP | POLLRDHUP)) /* one that was never connected is hung up too */
+		async_notify_locked(l, POLL_HUP);
+	else if (events & POLLIN)
+		async_notify_locked(l, POLL_IN);
+	if (events & POLLOUT && atomic_exchange(&h->s.no_room, false))
+		async_notify_locked(l, POLL_OUT);
+}
+
+static void host_watch(struct socket *s)
+{
+	struct host_sock *h = host_of(s);
+
+	if (!host_notify_async(h->fd, &s->waitq, happened))
+		atomic_store(&h->watched, true);
+}
+
 int host_socket_again(struct host_sock *h)
 {
 	int err = watch(h);
@@ -90,9 +116,10 @@ static int host_connect(struct socket *s, struct task *t, const union sock_addr 
 	(void)t;
 	if (!connect(h->fd, &a->sa, len))
 		return 0;
-	if (!nonblock && (errno == EINPROGRESS || errno == EALREADY))
-		return host_socket_again(h);
-	return -errno;
+	if (errno != EINPROGRESS && errno != EALREADY)
+		return -errno;
+	atomic_store(&s->no_room, true); /* until it is connected */
+	return nonblock ? -errno : host_socket_again(h);
 }
 
 static int host_getname(struct socket *s, bool peer, union sock_addr *a, socklen_t *len)
@@ -172,6 +199,7 @@ static const struct sock_ops host_ops = {
 	.setsockopt = host_socket_setsockopt,
 	.getsockopt = host_socket_getsockopt,
 	.ioctl = host_socket_ioctl,
+	.watch = host_watch,
 	.close = host_close,
 	.destroy = host_destroy,
 };

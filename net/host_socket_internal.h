@@ -10,6 +10,7 @@ struct host_sock {
 	int fd; /* the sentry's, O_NONBLOCK; changed by close alone */
 	_Atomic bool watched; /* the notifier knows it */
 	_Atomic bool shut; /* for receiving */
+	_Atomic bool urgent; /* SIGURG was sent, and nothing was received since */
 };
 
 static inline struct host_sock *host_of(struct socket *s)

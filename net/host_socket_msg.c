@@ -229,6 +229,8 @@ ssize_t host_socket_recv(struct socket *s, struct sock_msg *m)
 		return host_socket_again(h);
 	if (n < 0)
 		return n;
+	if (atomic_load_explicit(&h->urgent, memory_order_relaxed))
+		atomic_store(&h->urgent, false);
 	m->addr_len = MIN(hdr.msg_namelen, (socklen_t)sizeof(m->addr));
 	m->out_flags |= hdr.msg_flags & TOLD_FLAGS;
 	m->extra_count = 0; /* of a stream's last piece only */

@@ -3,6 +3,7 @@
  * --network host the questions go to the host. */
 #include "net/ifreq.h"
 
+#include "fs/async.h"
 #include "kernel/task.h"
 #include "net/host_socket.h"
 
@@ -146,7 +147,7 @@ static int64_t list(struct task *t, uint64_t arg)
 
 static int64_t get_owner(struct file *f, struct task *t, uint64_t arg)
 {
-	int owner = f->owner_type == F_OWNER_PGRP ? -f->owner : f->owner;
+	int owner = async_get_owner_signed(f);
 
 	return guest_write(t->mm, arg, &owner, sizeof(owner));
 }
@@ -155,13 +156,7 @@ static int64_t set_owner(struct file *f, struct task *t, uint64_t arg)
 {
 	int owner, err = guest_read(t->mm, &owner, arg, sizeof(owner));
 
-	if (err)
-		return err;
-	if (owner == INT32_MIN)
-		return -EINVAL;
-	f->owner_type = owner < 0 ? F_OWNER_PGRP : F_OWNER_PID;
-	f->owner = owner < 0 ? -owner : owner;
-	return 0;
+	return err ? err : async_set_owner_signed(t, f, owner);
 }
 
 int64_t ifreq_ioctl(struct file *f, struct task *t, unsigned cmd, uint64_t arg)

@@ -213,6 +213,7 @@ static int enqueue(void *arg, const void *data, size_t len)
 		return -ENOBUFS;
 	}
 	waitq_notify(&n->s.waitq, POLLIN | POLLRDNORM);
+	async_notify(&n->s.async, POLL_IN);
 	return 0;
 }
 

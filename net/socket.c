@@ -32,6 +32,13 @@ void socket_fini(struct socket *s)
 	mutex_destroy(&s->room.lock);
 }
 
+void socket_room(struct socket *s, uint32_t events)
+{
+	waitq_notify(&s->waitq, events);
+	if (atomic_load_explicit(&s->no_room, memory_order_relaxed) && atomic_exchange(&s->no_room, false))
+		async_notify(&s->async, POLL_OUT);
+}
+
 void socket_get(struct socket *s)
 {
 	ref_get(&s->ref);

@@ -11,7 +11,7 @@
 #ifndef NET_SOCKET_H
 #define NET_SOCKET_H
 
-#include "fs/file.h"
+#include "fs/async.h"
 #include "kernel/cred.h"
 
 #include <sys/queue.h>
@@ -49,6 +49,7 @@ struct sock_msg {
 	struct ucred cred; /* send: the sender's; recv: of whoever sent */
 	bool has_cred; /* send: given by SCM_CREDENTIALS, so always passed on; recv: cred is set */
 	int out_flags; /* recv: MSG_TRUNC, MSG_EOR, ... */
+	bool ends; /* recv: what follows is for another call, whatever MSG_WAITALL says */
 	size_t full_len; /* recv: the datagram's real length, if out_flags has MSG_TRUNC */
 	int extra_count; /* send: as given; recv: what the receiver asked for by options */
 	struct sock_extra extra[SOCK_EXTRA_MAX];
@@ -80,6 +81,8 @@ struct sock_ops {
 	 * waits. NULL: rights cannot be sent to it. */
 	void (*each_rights)(struct socket *s, void (*fn)(struct rights *r, void *arg), void *arg);
 	void (*purge)(struct socket *s);
+	/* Its file has an owner, to be signalled from now on through s->async. NULL: it does so anyway. */
+	void (*watch)(struct socket *s);
 	void (*close)(struct socket *s); /* the file is gone */
 	void (*destroy)(struct socket *s); /* the last reference is gone: frees it */
 };
@@ -99,6 +102,8 @@ struct socket {
 	int domain, type, protocol;
 	struct mutex lock;
 	struct waitq waitq;
+	struct async_list async; /* O_ASYNC of its file */
+	_Atomic bool no_room; /* a sender was told to wait: its file is to hear of room */
 	struct waitq room; /* of a receiver of datagrams: notified when its queue has room again */
 	struct sock_options opt;
 	_Atomic int error; /* SO_ERROR: positive errno */
@@ -119,6 +124,8 @@ void socket_put(struct socket *s);
 struct socket *socket_of(const struct file *f);
 /* An open file for s. Takes over the reference on success. flags: SOCK_NONBLOCK. */
 int socket_file_new(struct socket *s, int flags, struct file **out) MUST_CHECK;
+/* There is room to send again: tells of it, by O_ASYNC only if somebody found none. */
+void socket_room(struct socket *s, uint32_t events);
 /* Takes the pending error: 0 or negative errno. */
 int socket_take_error(struct socket *s);
 /* What t sends as its credentials (real ids), and what SO_PEERCRED of its peers shows (effective ids). */

@@ -30,6 +30,15 @@ static bool is_stream(const struct socket *s)
 
 /* --- file operations --- */
 
+static ssize_t send_or_mark(struct socket *s, struct sock_msg *m)
+{
+	ssize_t r = s->ops->send(s, m);
+
+	if (r == -EAGAIN)
+		atomic_store(&s->no_room, true);
+	return r;
+}
+
 static ssize_t sock_read(struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct socket *s = f->private;
@@ -55,7 +64,7 @@ static ssize_t sock_write(struct file *f, struct io *io, off_t *pos, int flags)
 	(void)pos, (void)flags;
 	if (s->type == SOCK_SEQPACKET)
 		m.flags = MSG_EOR;
-	r = s->ops->send(s, &m);
+	r = send_or_mark(s, &m);
 	socket_put(m.blocked_on); /* one's own peer: its room shows in one's own queue */
 	return r;
 }
@@ -70,6 +79,15 @@ static uint32_t sock_poll(struct file *f)
 static struct waitq *sock_waitq(struct file *f)
 {
 	return &((struct socket *)f->private)->waitq;
+}
+
+static struct async_list *sock_async(struct file *f)
+{
+	struct socket *s = f->private;
+
+	if (s->ops->watch)
+		s->ops->watch(s);
+	return &s->async;
 }
 
 static int64_t sock_timeout(struct file *f, uint32_t events)
@@ -98,7 +116,7 @@ static void sock_release(struct file *f)
 
 #define COMMON_OPS                                                                                                               \
 	.type = "socket", .read = sock_read, .write = sock_write, .poll = sock_poll, .waitq = sock_waitq,                        \
-	.timeout = sock_timeout, .ioctl = sock_ioctl, .release = sock_release
+	.async = sock_async, .timeout = sock_timeout, .ioctl = sock_ioctl, .release = sock_release
 
 static const struct file_ops stream_ops = { COMMON_OPS, .write_all = true };
 static const struct file_ops message_ops = { COMMON_OPS };
@@ -180,7 +198,7 @@ static int64_t try_send(void *arg)
 
 	socket_put(c->m->blocked_on);
 	c->m->blocked_on = NULL;
-	return c->s->ops->send(c->s, c->m);
+	return send_or_mark(c->s, c->m);
 }
 
 static ssize_t send_some(struct task *t, struct file *f, struct call *c, bool nonblock, int64_t deadline)
@@ -255,7 +273,7 @@ ssize_t socket_recv(struct task *t, struct file *f, struct sock_msg *m)
 		if (r > 0)
 			total += (size_t)r;
 		/* Ancillary data ends a read: what follows belongs to the next. */
-	} while (r > 0 && total < target && m->io->left && !m->rights);
+	} while (r > 0 && total < target && m->io->left && !m->rights && !m->ends);
 	keep_error(s, total, r);
 	return total ? (ssize_t)total : r;
 }

@@ -12,48 +12,20 @@
  * A writer is told of room when half of the capacity is free, so that bulk moves in large pieces. All streams together should not fill
  * the sentry's memory: beyond STREAM_SOFT_LIMIT each may hold little.
  *
+ * Urgent data: stream_urgent.c.
+ *
  * A pair has a reference from each side's socket, and references both sockets until it dies; closing drops the first
  * kind, so there is no cycle left.
  */
-#include "net/stream.h"
-
-#include "fs/ring.h"
+#include "net/stream_internal.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 enum { STREAM_SOFT_LIMIT = 256 << 20, STREAM_SMALL = 64 << 10, STREAM_MIN = 4096, STREAM_KEPT = 256 << 10, STREAM_MAX = 16 << 20 };
 
 static _Atomic int64_t stream_memory; /* bytes of all rings */
-
-struct segment {
-	TAILQ_ENTRY(segment) link;
-	size_t len;
-	struct rights *rights;
-	struct ucred cred;
-	bool has_cred;
-};
-
-TAILQ_HEAD(segments, segment);
-
-struct direction {
-	struct ring ring;
-	struct segments segments; /* empty: all bytes are plain */
-	bool writer_done; /* shut down for writing, or closed */
-	bool reader_done; /* shut down for reading, or closed */
-	bool reader_closed;
-	bool reset; /* the connection is no more: writing fails whatever TCP knows */
-};
-
-struct stream_pair {
-	struct ref ref;
-	enum stream_kind kind;
-	struct mutex lock;
-	struct direction dir[2]; /* lock */
-	struct socket *sock[2]; /* immutable */
-};
 
 /* How much direction d may hold. */
 static uint32_t capacity(const struct stream_pair *p, const struct direction *d)
@@ -268,19 +240,32 @@ ssize_t stream_send(struct stream_pair *p, int side, struct sock_msg *m)
 	struct direction *d = &p->dir[!side];
 	size_t all = m->io->left;
 	ssize_t r;
+	bool reset, urgent = false;
 
 	mutex_lock(&p->lock);
 	r = send_check(p, side, d);
-	if (!r && all)
+	reset = d->reset;
+	if (!r && all) {
 		r = send_locked(p, d, m);
+		urgent = r > 0 && (m->flags & MSG_OOB);
+		if (urgent)
+			stream_mark_urgent(p, d);
+	}
 	mutex_unlock(&p->lock);
 	if (r == 1 && m->io->left == all && all) { /* sent to nobody */
 		io_advance(m->io, all);
 		r = (ssize_t)all;
 		tell(p, side, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
+		if (reset)
+			async_notify(&p->sock[side]->async, POLL_ERR);
+		return r;
 	}
-	if (r > 0)
-		tell(p, !side, POLLIN | POLLRDNORM);
+	if (r > 0) {
+		tell(p, !side, POLLIN | POLLRDNORM | (urgent ? POLLPRI : 0));
+		if (urgent)
+			async_urgent(&p->sock[!side]->async);
+		async_notify(&p->sock[!side]->async, POLL_IN);
+	}
 	return r;
 }
 
@@ -298,7 +283,7 @@ static ssize_t take_bytes(struct direction *d, struct sock_msg *m, bool tcp, siz
 		r = ring_copy_out(&d->ring, m->io, skip, n);
 	}
 	if (r > 0 && !(m->flags & MSG_PEEK))
-		ring_consume(&d->ring, (size_t)r);
+		stream_consume(d, (size_t)r);
 	return r;
 }
 
@@ -359,6 +344,28 @@ static ssize_t recv_segments(struct direction *d, struct sock_msg *m, bool passc
 	return total ? total : r;
 }
 
+/* Bytes of a TCP stream: up to the urgent one, or from behind it on. */
+static ssize_t recv_bytes(struct stream_pair *p, int side, struct direction *d, struct sock_msg *m)
+{
+	size_t skip = 0, n = d->ring.len;
+	ssize_t r;
+
+	if (stream_at_hole(p, side, d)) {
+		n--;
+		if (m->flags & MSG_PEEK)
+			skip = 1;
+		else
+			stream_consume(d, 1);
+	} else if (d->urgent && d->urgent_at) {
+		n = d->urgent_at;
+	}
+	if (!n)
+		return d->writer_done || d->reader_done ? 0 : -EAGAIN;
+	r = take_bytes(d, m, true, skip, MIN(n, m->io->left));
+	m->ends = d->urgent && (m->flags & MSG_PEEK ? r == (ssize_t)d->urgent_at : !d->urgent_at);
+	return r;
+}
+
 static ssize_t recv_locked(struct stream_pair *p, int side, struct direction *d, struct sock_msg *m)
 {
 	int err;
@@ -373,7 +380,9 @@ static ssize_t recv_locked(struct stream_pair *p, int side, struct direction *d,
 		return 0;
 	if (!TAILQ_EMPTY(&d->segments))
 		return recv_segments(d, m, p->sock[side]->opt.passcred);
-	return take_bytes(d, m, p->kind == STREAM_TCP, 0, MIN(d->ring.len, m->io->left));
+	if (p->kind == STREAM_TCP)
+		return recv_bytes(p, side, d, m);
+	return take_bytes(d, m, false, 0, MIN(d->ring.len, m->io->left));
 }
 
 ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m)
@@ -390,7 +399,7 @@ ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m)
 		ring_drop(d);
 	mutex_unlock(&p->lock);
 	if (wake)
-		tell(p, !side, POLLOUT | POLLWRNORM);
+		socket_room(p->sock[!side], POLLOUT | POLLWRNORM);
 	return r;
 }
 
@@ -398,6 +407,8 @@ ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m)
 
 int stream_shutdown(struct stream_pair *p, int side, int how)
 {
+	bool over;
+
 	mutex_lock(&p->lock);
 	if (how == SHUT_RD || how == SHUT_RDWR) {
 		p->dir[side].reader_done = true;
@@ -407,9 +418,13 @@ int stream_shutdown(struct stream_pair *p, int side, int how)
 	}
 	if (how == SHUT_WR || how == SHUT_RDWR)
 		p->dir[!side].writer_done = true;
+	/* As the other side's O_ASYNC tells it. */
+	over = p->kind == STREAM_TCP ? p->dir[side].writer_done : how == SHUT_RDWR;
 	mutex_unlock(&p->lock);
 	tell(p, side, POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM);
 	tell(p, !side, POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM);
+	if (how != SHUT_RD)
+		async_notify(&p->sock[!side]->async, over ? POLL_HUP : POLL_IN);
 	return 0;
 }
 
@@ -417,8 +432,12 @@ void stream_close(struct stream_pair *p, int side, bool reset)
 {
 	struct direction *in = &p->dir[side], *out = &p->dir[!side];
 	struct segments dropped = TAILQ_HEAD_INITIALIZER(dropped);
+	int code = POLL_HUP;
 
 	mutex_lock(&p->lock);
+	/* A TCP peer hears of a reset or of the first end. */
+	if (p->kind == STREAM_TCP)
+		code = in->ring.len || reset ? POLL_ERR : out->writer_done ? 0 : in->writer_done ? POLL_HUP : POLL_IN;
 	if (in->ring.len || reset) {
 		/* Data that nobody will read: the writer must not believe it arrived. One that closed itself does not care. */
 		if (!out->reader_closed)
@@ -433,6 +452,8 @@ void stream_close(struct stream_pair *p, int side, bool reset)
 	mutex_unlock(&p->lock);
 	segments_free(&dropped);
 	tell(p, !side, POLLIN | POLLOUT | POLLHUP | POLLERR | POLLRDHUP | POLLRDNORM);
+	if (code)
+		async_notify(&p->sock[!side]->async, code);
 }
 
 uint32_t stream_poll(struct stream_pair *p, int side)
@@ -444,8 +465,10 @@ uint32_t stream_poll(struct stream_pair *p, int side)
 	mutex_lock(&p->lock);
 	read_end = in->writer_done || in->reader_done;
 	write_end = out->writer_done || out->reset || (p->kind == STREAM_UNIX && out->reader_done);
-	if (in->ring.len >= (uint32_t)MAX(atomic_load(&p->sock[side]->opt.rcvlowat), 1))
+	if (in->ring.len >= (uint32_t)MAX(atomic_load(&p->sock[side]->opt.rcvlowat), 1) + stream_at_hole(p, side, in))
 		m |= POLLIN | POLLRDNORM;
+	if (in->urgent && !in->urgent_read)
+		m |= POLLPRI;
 	if (read_end)
 		m |= POLLIN | POLLRDNORM | POLLRDHUP;
 	if (read_end && write_end)
@@ -470,10 +493,11 @@ bool stream_is_over(struct stream_pair *p)
 
 size_t stream_readable(struct stream_pair *p, int side)
 {
+	const struct direction *d = &p->dir[side];
 	size_t n;
 
 	mutex_lock(&p->lock);
-	n = p->dir[side].ring.len;
+	n = d->urgent && !p->sock[side]->opt.oobinline ? d->urgent_at : d->ring.len;
 	mutex_unlock(&p->lock);
 	return n;
 }

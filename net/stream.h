@@ -20,13 +20,17 @@ struct socket *stream_peer(struct stream_pair *p, int side); /* borrowed while t
 /* As sock_ops. recv: 0 at the end. */
 ssize_t stream_send(struct stream_pair *p, int side, struct sock_msg *m) MUST_CHECK;
 ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m) MUST_CHECK;
+/* TCP's urgent byte: as recv(2) with MSG_OOB. */
+ssize_t stream_recv_urgent(struct stream_pair *p, int side, struct sock_msg *m) MUST_CHECK;
+/* Is it what side would read next? */
+bool stream_at_mark(struct stream_pair *p, int side);
 int stream_shutdown(struct stream_pair *p, int side, int how);
 uint32_t stream_poll(struct stream_pair *p, int side);
 /* The socket of that side is closed. linger0: as SO_LINGER with 0, a reset. */
 void stream_close(struct stream_pair *p, int side, bool reset);
 /* Both sides have said that they write no more, or the connection was reset. */
 bool stream_is_over(struct stream_pair *p);
-/* Bytes that side can read; that it has written and that were not read yet. */
+/* Bytes that side can read, up to an urgent one; that it has written and that were not read yet. */
 size_t stream_readable(struct stream_pair *p, int side);
 size_t stream_unread(struct stream_pair *p, int side);
 /* Calls fn for every set of rights that waits to be read by side, under the pair's lock. */

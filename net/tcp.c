@@ -61,7 +61,7 @@ static ssize_t tcp_send(struct socket *s, struct sock_msg *m)
 
 	if (!p)
 		return unconnected(i, true);
-	r = m->flags & MSG_OOB ? -EOPNOTSUPP : stream_send(p, i->side, m);
+	r = stream_send(p, i->side, m);
 	stream_pair_put(p);
 	return r;
 }
@@ -77,7 +77,7 @@ static ssize_t tcp_recv(struct socket *s, struct sock_msg *m)
 	if (m->flags & MSG_ERRQUEUE)
 		r = -EAGAIN;
 	else
-		r = m->flags & MSG_OOB ? -EINVAL : stream_recv(p, i->side, m);
+		r = m->flags & MSG_OOB ? stream_recv_urgent(p, i->side, m) : stream_recv(p, i->side, m);
 	stream_pair_put(p);
 	return r;
 }
@@ -159,10 +159,10 @@ static int64_t tcp_ioctl(struct socket *s, struct task *t, unsigned cmd, uint64_
 		return -ENOTTY;
 	if (s->listening && cmd != SIOCATMARK)
 		return -EINVAL;
-	/* What was sent has arrived, and there is no urgent data. */
-	p = cmd == SIOCINQ ? pair_get(i) : NULL;
+	/* What was sent has arrived. */
+	p = cmd == SIOCOUTQ ? NULL : pair_get(i);
 	if (p) {
-		n = (int)stream_readable(p, i->side);
+		n = cmd == SIOCINQ ? (int)stream_readable(p, i->side) : stream_at_mark(p, i->side);
 		stream_pair_put(p);
 	}
 	return guest_write(t->mm, arg, &n, sizeof(n));

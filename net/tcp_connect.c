@@ -148,7 +148,9 @@ static int establish(struct inet_sock *client, struct inet_sock *l, const struct
 	r = enqueue(l, end, NULL);
 	if (r == ENQUEUED) {
 		waitq_notify(&l->s.waitq, POLLIN | POLLRDNORM);
+		async_notify(&l->s.async, POLL_IN);
 		waitq_notify(&client->s.waitq, POLLOUT | POLLWRNORM);
+		async_notify(&client->s.async, POLL_OUT);
 		return 0;
 	}
 	mutex_lock(&client->s.lock);
@@ -190,6 +192,7 @@ static void fail(struct inet_sock *i, bool later)
 	if (later)
 		atomic_store(&i->s.error, ECONNREFUSED);
 	waitq_notify(&i->s.waitq, POLLIN | POLLOUT | POLLERR | POLLHUP);
+	async_notify(&i->s.async, POLL_ERR);
 }
 
 /* --- connect --- */

@@ -124,6 +124,7 @@ static void unreachable(struct inet_sock *i, const struct inet_addr *dest)
 		return;
 	atomic_store(&i->s.error, ECONNREFUSED);
 	waitq_notify(&i->s.waitq, POLLERR | POLLIN | POLLOUT);
+	async_notify(&i->s.async, POLL_ERR);
 }
 
 static ssize_t udp_send(struct socket *s, struct sock_msg *m)
@@ -153,10 +154,12 @@ static ssize_t udp_send(struct socket *s, struct sock_msg *m)
 	d->from_len = inet_addr_write(to, &source, &d->from);
 	memcpy(d->to, dest.ip, sizeof(dest.ip));
 	err = dgram_queue_add(&to->queue, d, INT_MAX, (size_t)to->s.opt.rcvbuf);
-	if (err)
+	if (err) {
 		dgram_free(d); /* no room, as if lost on the way */
-	else
+	} else {
 		waitq_notify(&to->s.waitq, POLLIN | POLLRDNORM);
+		async_notify(&to->s.async, POLL_IN);
+	}
 	socket_put(&to->s);
 	return len;
 }

@@ -164,6 +164,7 @@ static int establish(struct unix_sock *u, struct unix_sock *to, struct task *t)
 	u->s.peer = listener;
 	mutex_unlock(&u->s.lock);
 	waitq_notify(&to->s.waitq, POLLIN | POLLRDNORM);
+	async_notify(&to->s.async, POLL_IN);
 	return 0;
 }
 

@@ -36,6 +36,7 @@ static void disconnect(struct unix_sock *u)
 	if (mutual) {
 		atomic_store(&old->s.error, ECONNRESET);
 		waitq_notify(&old->s.waitq, POLLERR | POLLIN | POLLOUT);
+		async_notify(&old->s.async, POLL_ERR);
 	}
 	socket_put(&old->s);
 }
@@ -183,6 +184,7 @@ static ssize_t message_send(struct socket *s, struct sock_msg *m)
 		m->blocked_on = &to->s;
 	if (r >= 0) {
 		waitq_notify(&to->s.waitq, POLLIN | POLLRDNORM);
+		async_notify(&to->s.async, POLL_IN);
 	} else if (r == -ECONNREFUSED && !m->addr_given && !is_seqpacket(u)) {
 		disconnect(u); /* the peer is no more */
 	} else if (r == -ECONNREFUSED && is_seqpacket(u)) {
@@ -245,6 +247,7 @@ void unix_seqpacket_hangup(struct unix_sock *peer, bool reset)
 	if (reset)
 		atomic_store(&peer->s.error, ECONNRESET);
 	add_shut(peer, UNIX_SHUT_BOTH);
+	async_notify(&peer->s.async, POLL_HUP);
 }
 
 static int message_shutdown(struct socket *s, int how)
@@ -256,6 +259,8 @@ static int message_shutdown(struct socket *s, int how)
 	peer = is_seqpacket(u) ? unix_peer_get(u) : NULL;
 	if (peer) {
 		add_shut(peer, far);
+		if (far & UNIX_SHUT_RECV)
+			async_notify(&peer->s.async, far == UNIX_SHUT_BOTH ? POLL_HUP : POLL_IN);
 		socket_put(&peer->s);
 	}
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Descriptors and what hangs on them: dup(2), fcntl(2), flock(2), fsync(2). */
+#include "fs/async.h"
 #include "fs/fdtable.h"
 #include "fs/locks.h"
 #include "fs/pipe.h"
@@ -22,8 +23,8 @@
 #ifndef F_LINUX_SPECIFIC_BASE
 #define F_LINUX_SPECIFIC_BASE 1024
 #endif
-/* What F_SETFL may change: fcntl(2). */
-#define SETFL_FLAGS (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
+/* What F_SETFL may change: fcntl(2). O_ASYNC only where the file can tell of events: async_set(). */
+#define SETFL_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
 /* --- dup --- */
 
@@ -86,7 +87,7 @@ static int64_t dup_from(struct task *t, struct file *f, uint64_t from, bool cloe
 
 /* --- fcntl: flags and owners --- */
 
-static int64_t set_flags(struct task *t, struct file *f, int flags)
+static int64_t set_flags(struct task *t, struct file *f, int fd, int flags)
 {
 	int old = f->flags, new = (old & ~SETFL_FLAGS) | (flags & SETFL_FLAGS), r = 0;
 
@@ -94,24 +95,11 @@ static int64_t set_flags(struct task *t, struct file *f, int flags)
 		return -EPERM;
 	if (f->ops->set_flags)
 		r = f->ops->set_flags(f, new);
+	if (!r && (flags ^ old) & O_ASYNC && f->ops->async)
+		r = async_set(t, f, fd, flags & O_ASYNC);
 	if (!r)
-		f->flags = new;
+		f->flags = (new & ~O_ASYNC) | (f->flags & O_ASYNC);
 	return r;
-}
-
-/* id 0: nobody. Else the number must be in use, by whatever. */
-static int64_t set_owner(struct file *f, int type, pid_t id)
-{
-	bool ok;
-
-	mutex_lock(&tasks_lock);
-	ok = !id || task_find_locked(id) || group_find_locked(id) || pgroup_find_locked(id);
-	if (ok) {
-		f->owner_type = type;
-		f->owner = id;
-	}
-	mutex_unlock(&tasks_lock);
-	return ok ? 0 : -ESRCH;
 }
 
 static int64_t set_owner_ex(struct task *t, struct file *f, uint64_t addr)
@@ -123,13 +111,16 @@ static int64_t set_owner_ex(struct task *t, struct file *f, uint64_t addr)
 		return r;
 	if (o.type != F_OWNER_TID && o.type != F_OWNER_PID && o.type != F_OWNER_PGRP)
 		return -EINVAL;
-	return set_owner(f, o.type, o.pid);
+	return async_set_owner(t, f, o.type, o.pid);
 }
 
 static int64_t get_owner_ex(struct task *t, struct file *f, uint64_t addr)
 {
-	struct f_owner_ex o = { .type = f->owner_type, .pid = f->owner };
+	struct f_owner_ex o = { 0 };
+	int type;
 
+	o.pid = async_get_owner(f, &type);
+	o.type = type;
 	return guest_write(t->mm, addr, &o, sizeof(o));
 }
 
@@ -279,11 +270,9 @@ static int64_t control_descriptor(struct task *t, struct file *f, int fd, int cm
 
 static int64_t control_file(struct task *t, struct file *f, int fd, int cmd, uint64_t arg)
 {
-	int id = (int)arg;
-
 	switch (cmd) {
 	case F_SETFL:
-		return set_flags(t, f, (int)arg);
+		return set_flags(t, f, fd, (int)arg);
 	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:
@@ -292,22 +281,19 @@ static int64_t control_file(struct task *t, struct file *f, int fd, int cmd, uin
 	case F_OFD_SETLKW:
 		return record_lock(t, f, fd, cmd, arg);
 	case F_GETOWN:
-		return f->owner_type == F_OWNER_PGRP ? -f->owner : f->owner;
+		return async_get_owner_signed(f);
 	case F_SETOWN:
-		if (id == INT_MIN)
-			return -EINVAL;
-		return set_owner(f, id < 0 ? F_OWNER_PGRP : F_OWNER_PID, id < 0 ? -id : id);
+		return async_set_owner_signed(t, f, (int)arg);
 	case F_GETOWN_EX:
 		return get_owner_ex(t, f, arg);
 	case F_SETOWN_EX:
 		return set_owner_ex(t, f, arg);
 	case F_GETSIG:
-		return f->owner_sig;
+		return async_get_signal(f);
 	case F_SETSIG:
 		if (arg >= 65)
 			return -EINVAL;
-		f->owner_sig = (int)arg;
-		return 0;
+		return async_set_signal(f, (int)arg);
 	case F_GETPIPE_SZ:
 		return pipe_get_size(f);
 	case F_SETPIPE_SZ:

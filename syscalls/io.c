@@ -2,6 +2,7 @@
 /* Reading, writing and positions: read(2), readv(2), preadv2(2), lseek(2), ioctl(2), readahead(2), posix_fadvise(2).
  *
  * The order of errors is the kernel's: descriptor, vector, mode, then the file's own. */
+#include "fs/async.h"
 #include "fs/fdtable.h"
 #include "fs/vfs.h"
 #include "syscalls/syscalls.h"
@@ -182,19 +183,28 @@ SYSCALL_DECLARE(lseek)
 
 /* --- ioctl: what every file understands, then the file's own --- */
 
-static int64_t set_flag(struct task *t, struct file *f, uint64_t arg, int flag)
+static int64_t set_async(struct task *t, struct file *f, int fd, uint64_t arg)
+{
+	int on, err = guest_read(t->mm, &on, arg, sizeof(on));
+
+	if (err || !on == !(f->flags & O_ASYNC))
+		return err;
+	return async_set(t, f, fd, on);
+}
+
+static int64_t set_nonblock(struct task *t, struct file *f, uint64_t arg)
 {
 	int on, flags, err = guest_read(t->mm, &on, arg, sizeof(on));
 
 	if (err)
 		return err;
-	flags = on ? f->flags | flag : f->flags & ~flag;
+	flags = on ? f->flags | O_NONBLOCK : f->flags & ~O_NONBLOCK;
 	if (f->ops->set_flags && (err = f->ops->set_flags(f, flags)))
 		return err;
 	if (on)
-		f->flags |= flag;
+		f->flags |= O_NONBLOCK;
 	else
-		f->flags &= ~flag;
+		f->flags &= ~O_NONBLOCK;
 	return 0;
 }
 
@@ -234,10 +244,10 @@ SYSCALL_DECLARE(ioctl)
 		r = fd_set_cloexec(t->files, (int)a[0], false);
 		break;
 	case FIONBIO:
-		r = set_flag(t, f, a[2], O_NONBLOCK);
+		r = set_nonblock(t, f, a[2]);
 		break;
 	case FIOASYNC:
-		r = set_flag(t, f, a[2], O_ASYNC);
+		r = set_async(t, f, (int)a[0], a[2]);
 		break;
 	default:
 		r = file_ioctl(t, f, cmd, a[2]);
