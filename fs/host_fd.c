@@ -184,6 +184,7 @@ static void host_happened(struct waitq *q, uint32_t events)
 {
 	struct host_fd *h = CONTAINER_OF(q, struct host_fd, waitq);
 
+	mutex_assert_held(&tasks_lock);
 	if (events & POLLIN)
 		async_notify_locked(&h->async, POLL_IN);
 	if (events & POLLOUT && atomic_exchange(&h->no_room, false))

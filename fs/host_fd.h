@@ -4,7 +4,6 @@
 #define FS_HOST_FD_H
 
 #include "fs/file.h"
-#include "kernel/signal.h"
 
 /* Makes an open file of the sentry's descriptor fd, which is taken over on success. To be called while /proc/self/fd of the
  * host can still be reached: pipes and terminals are reopened there so that O_NONBLOCK need not be set on what the caller shares. */
@@ -20,8 +19,8 @@ bool host_tty_signal(int sig);
 struct thread_group;
 bool host_tty_in_front(struct thread_group *tg);
 
-/* q is the one that was given. */
-typedef void host_notify_fn(struct waitq *q, uint32_t events) REQUIRES(tasks_lock);
+/* q is the one that was given; tasks_lock is held. */
+typedef void host_notify_fn(struct waitq *q, uint32_t events);
 
 /* Readiness of host descriptors: notifies q once when one of events holds on fd. Starts the one notifier thread when first
  * needed. */

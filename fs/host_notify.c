@@ -12,6 +12,7 @@
  */
 #include "base/log.h"
 #include "fs/host_fd.h"
+#include "kernel/signal.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -55,6 +55,7 @@ static void happened(struct waitq *q, uint32_t events)
 	struct host_sock *h = CONTAINER_OF(q, struct host_sock, s.waitq);
 	struct async_list *l = &h->s.async;
 
+	mutex_assert_held(&tasks_lock);
 	if (events & POLLPRI && !atomic_exchange(&h->urgent, true))
 		async_urgent_locked(l);
 	if (events & POLLERR)
