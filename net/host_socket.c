@@ -113,14 +113,16 @@ static int host_listen(struct socket *s, int backlog)
 static int host_connect(struct socket *s, struct task *t, const union sock_addr *a, socklen_t len, bool nonblock)
 {
 	struct host_sock *h = host_of(s);
+	int err;
 
 	(void)t;
-	if (!connect(h->fd, &a->sa, len))
-		return 0;
-	if (errno != EINPROGRESS && errno != EALREADY)
-		return -errno;
-	atomic_store(&s->no_room, true); /* until it is connected */
-	return nonblock ? -errno : host_socket_again(h);
+	/* Until it is connected, which may be told before connect() returns. */
+	atomic_store(&s->no_room, true);
+	err = connect(h->fd, &a->sa, len) ? -errno : 0;
+	if (err == -EINPROGRESS || err == -EALREADY)
+		return nonblock ? err : host_socket_again(h);
+	atomic_store(&s->no_room, false);
+	return err;
 }
 
 static int host_getname(struct socket *s, bool peer, union sock_addr *a, socklen_t *len)

@@ -11,10 +11,12 @@
 #include "net/dgram.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -218,10 +220,16 @@ ssize_t host_socket_recv(struct socket *s, struct sock_msg *m)
 	struct msghdr hdr = { .msg_name = &m->addr, .msg_namelen = sizeof(m->addr), .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
 	ssize_t n = socket_take_error(s);
+	int mark = 0;
 
 	if (n)
 		return n;
 	n = recv_buffer(h, m, &hdr, MIN(m->io->left, s->type == SOCK_DGRAM ? DATAGRAM_MAX : STREAM_PIECE));
+	if (atomic_load_explicit(&h->urgent, memory_order_relaxed))
+		atomic_store(&h->urgent, false);
+	/* A read that waits for all ends before urgent data. */
+	if (n > 0 && (m->flags & MSG_WAITALL) && m->io->left && !ioctl(h->fd, SIOCATMARK, &mark))
+		m->ends = mark;
 	/* Of a UDP socket that is shut the host tells the end only to who waits. */
 	if (n == -EAGAIN && s->type == SOCK_DGRAM && atomic_load(&h->shut) && !(m->flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
 		return 0;
@@ -229,8 +237,6 @@ ssize_t host_socket_recv(struct socket *s, struct sock_msg *m)
 		return host_socket_again(h);
 	if (n < 0)
 		return n;
-	if (atomic_load_explicit(&h->urgent, memory_order_relaxed))
-		atomic_store(&h->urgent, false);
 	m->addr_len = MIN(hdr.msg_namelen, (socklen_t)sizeof(m->addr));
 	m->out_flags |= hdr.msg_flags & TOLD_FLAGS;
 	m->extra_count = 0; /* of a stream's last piece only */
