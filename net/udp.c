@@ -225,8 +225,7 @@ static int udp_shutdown(struct socket *s, int how)
 
 	mutex_lock(&s->lock);
 	connected = i->has_peer;
-	if (connected)
-		i->shut |= (unsigned)how + 1;
+	i->shut |= (unsigned)how + 1; /* even if it says that it was not */
 	mutex_unlock(&s->lock);
 	waitq_notify(&s->waitq, POLLIN | POLLOUT | POLLHUP | POLLRDHUP);
 	return connected ? 0 : -ENOTCONN;

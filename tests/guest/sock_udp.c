@@ -298,6 +298,25 @@ static void interfaces(void)
 	close(s);
 }
 
+/* Shut without a connection: ENOTCONN, and shut all the same. */
+static void shut_unconnected(void)
+{
+	char c;
+
+	for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
+		int s = socket(AF_INET, SOCK_DGRAM, 0);
+		struct sockaddr_in a = v4("127.0.0.1", 4444);
+
+		say("shutdown", shutdown(s, how));
+		polled("shut", s);
+		say("recv at once", recv(s, &c, 1, MSG_DONTWAIT));
+		if (how != SHUT_WR)
+			say("recv", recv(s, &c, 1, 0));
+		say("sendto", sendto(s, "x", 1, MSG_NOSIGNAL, (struct sockaddr *)&a, sizeof(a)));
+		close(s);
+	}
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -313,5 +332,6 @@ int main(void)
 	overflow();
 	printf("-- interfaces\n");
 	interfaces();
+	shut_unconnected();
 	return 0;
 }
