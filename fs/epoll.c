@@ -32,18 +32,24 @@ bool epoll_mark_ready(struct epoll_link *l)
 	if (fresh) {
 		l->is_ready = true;
 		TAILQ_INSERT_TAIL(&ep->ready, l, ready);
+		ep->ready_count++;
 	}
 	mutex_unlock(&ep->ready_lock);
 	return fresh;
 }
 
+static void ready_remove_locked(struct epoll_link *l)
+{
+	l->is_ready = false;
+	TAILQ_REMOVE(&l->ep->ready, l, ready);
+	l->ep->ready_count--;
+}
+
 void epoll_unmark_ready(struct epoll_link *l)
 {
 	mutex_lock(&l->ep->ready_lock);
-	if (l->is_ready) {
-		l->is_ready = false;
-		TAILQ_REMOVE(&l->ep->ready, l, ready);
-	}
+	if (l->is_ready)
+		ready_remove_locked(l);
 	mutex_unlock(&l->ep->ready_lock);
 }
 
@@ -52,14 +58,20 @@ void epoll_wake(struct epoll *ep)
 	waitq_notify(&ep->waitq, POLLIN | POLLRDNORM);
 }
 
-static bool ready_is_empty(struct epoll *ep)
+/* How many items are on the list now: more than these are not looked at in one call, or a level-triggered one would be met twice. */
+static size_t ready_count(struct epoll *ep)
 {
-	bool empty;
+	size_t n;
 
 	mutex_lock(&ep->ready_lock);
-	empty = TAILQ_EMPTY(&ep->ready);
+	n = ep->ready_count;
 	mutex_unlock(&ep->ready_lock);
-	return empty;
+	return n;
+}
+
+static bool ready_is_empty(struct epoll *ep)
+{
+	return !ready_count(ep);
 }
 
 static struct epoll_link *ready_pop(struct epoll *ep)
@@ -68,10 +80,8 @@ static struct epoll_link *ready_pop(struct epoll *ep)
 
 	mutex_lock(&ep->ready_lock);
 	l = TAILQ_FIRST(&ep->ready);
-	if (l) {
-		TAILQ_REMOVE(&ep->ready, l, ready);
-		l->is_ready = false;
-	}
+	if (l)
+		ready_remove_locked(l);
 	mutex_unlock(&ep->ready_lock);
 	return l;
 }
@@ -82,19 +92,6 @@ static uint32_t item_events(struct epoll_link *l)
 
 	/* A one-shot item that has fired wants nothing, not even errors. */
 	return wanted ? file_poll(l->key.file) & wanted : 0;
-}
-
-/* How many items are on the list now: more than these are not looked at in one call, or a level-triggered one would be met twice. */
-static size_t ready_count(struct epoll *ep)
-{
-	struct epoll_link *l;
-	size_t n = 0;
-
-	mutex_lock(&ep->ready_lock);
-	TAILQ_FOREACH(l, &ep->ready, ready)
-		n++;
-	mutex_unlock(&ep->ready_lock);
-	return n;
 }
 
 static int collect_locked(struct epoll *ep, struct epoll_event *out, int max)

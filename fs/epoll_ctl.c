@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An epoll may contain epolls four deep, as in the kernel. */
-enum { EPOLL_MAX_NESTS = 4 };
 /* Items of the whole sandbox: the kernel's fs.epoll.max_user_watches. */
 enum { EPOLL_MAX_ITEMS = 1 << 20 };
 
@@ -40,9 +38,6 @@ static struct epoll_link *item_find(struct epoll *ep, struct file *f, int fd)
 	return l;
 }
 
-/* --- nesting; epoll_links_lock is held --- */
-
-/* How many epolls deep ep is, counting itself; more than the limit as soon as that is certain. */
 const struct file *epoll_target(struct file *f, int fd, unsigned nth)
 {
 	struct epoll *ep = epoll_of(f);
@@ -54,57 +49,6 @@ const struct file *epoll_target(struct file *f, int fd, unsigned nth)
 			found = l->key.file;
 	mutex_unlock(&ep->lock);
 	return found;
-}
-
-static int depth_below(struct epoll *ep, int left)
-{
-	struct epoll_link *l, *tmp;
-	int deepest = 0;
-
-	if (!left)
-		return EPOLL_MAX_NESTS + 2;
-	HASH_ITER(hh, ep->items, l, tmp)
-		if (file_is_epoll(l->key.file))
-			deepest = MAX(deepest, depth_below(epoll_of(l->key.file), left - 1));
-	return 1 + deepest;
-}
-
-static int depth_above(struct epoll *ep, int left)
-{
-	struct epoll_link *l;
-	int highest = 0;
-
-	if (!left)
-		return EPOLL_MAX_NESTS + 2;
-	for (l = ep->file->epoll; l; l = l->next_of_file)
-		highest = MAX(highest, depth_above(l->ep, left - 1));
-	return 1 + highest;
-}
-
-static bool reaches(struct epoll *from, struct epoll *target, int left)
-{
-	struct epoll_link *l, *tmp;
-
-	if (from == target || !left)
-		return true;
-	HASH_ITER(hh, from->items, l, tmp)
-		if (file_is_epoll(l->key.file) && reaches(epoll_of(l->key.file), target, left - 1))
-			return true;
-	return false;
-}
-
-static int check_nesting(struct epoll *ep, struct file *target)
-{
-	struct epoll *inner;
-
-	if (!file_is_epoll(target))
-		return 0;
-	inner = epoll_of(target);
-	if (reaches(inner, ep, EPOLL_MAX_NESTS + 2))
-		return -ELOOP;
-	if (depth_above(ep, EPOLL_MAX_NESTS + 2) + depth_below(inner, EPOLL_MAX_NESTS + 2) > EPOLL_MAX_NESTS + 1)
-		return -ELOOP;
-	return 0;
 }
 
 /* --- items; epoll_links_lock is held --- */
@@ -134,13 +78,24 @@ static void look_now(struct epoll_link *l)
 		epoll_wake(l->ep);
 }
 
+static void item_link_file(struct epoll_link *l)
+{
+	struct file *f = l->key.file;
+
+	l->next_of_file = f->epoll;
+	if (l->next_of_file)
+		l->next_of_file->prev_of_file = l;
+	f->epoll = l;
+}
+
 static void item_unlink_file(struct epoll_link *l)
 {
-	struct epoll_link **p = &l->key.file->epoll;
-
-	while (*p != l)
-		p = &(*p)->next_of_file;
-	*p = l->next_of_file;
+	if (l->prev_of_file)
+		l->prev_of_file->next_of_file = l->next_of_file;
+	else
+		l->key.file->epoll = l->next_of_file;
+	if (l->next_of_file)
+		l->next_of_file->prev_of_file = l->prev_of_file;
 }
 
 /* ep->lock is held too: nobody collects from the item while it goes. */
@@ -175,9 +130,12 @@ static int item_add(struct epoll *ep, int fd, struct file *target, const struct 
 		return -ENOMEM;
 	}
 	ep->count++;
-	l->next_of_file = target->epoll;
-	target->epoll = l;
+	item_link_file(l);
 	atomic_fetch_add(&item_total, 1);
+	if (!epoll_paths_ok(l)) {
+		item_remove(l);
+		return -EINVAL;
+	}
 	waiter_start(l);
 	look_now(l);
 	return 0;
@@ -241,7 +199,7 @@ int epoll_control(struct file *f, int op, int fd, struct file *target, const str
 		return err;
 	ep = epoll_of(f);
 	mutex_lock(&epoll_links_lock);
-	err = op == EPOLL_CTL_ADD ? check_nesting(ep, target) : 0;
+	err = op == EPOLL_CTL_ADD ? epoll_check_nesting(ep, target) : 0;
 	if (!err) {
 		mutex_lock(&ep->lock);
 		err = control_locked(ep, op, fd, target, ev);

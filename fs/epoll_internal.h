@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What epoll.c (waiting) and epoll_ctl.c (changing) share. */
+/* What epoll.c (waiting), epoll_ctl.c (changing) and epoll_nest.c (epolls in epolls) share. */
 #ifndef FS_EPOLL_INTERNAL_H
 #define FS_EPOLL_INTERNAL_H
 
@@ -26,7 +26,7 @@ struct epoll_link {
 	struct waiter waiter;
 	TAILQ_ENTRY(epoll_link) ready; /* ep->ready_lock */
 	bool is_ready; /* ep->ready_lock */
-	struct epoll_link *next_of_file; /* links_lock: the list at file->epoll */
+	struct epoll_link *next_of_file, *prev_of_file; /* links_lock: the list at file->epoll */
 	UT_hash_handle hh; /* ep->lock */
 };
 
@@ -36,8 +36,11 @@ struct epoll {
 	size_t count; /* lock */
 	struct mutex ready_lock;
 	TAILQ_HEAD(epoll_ready, epoll_link) ready; /* ready_lock */
+	size_t ready_count; /* ready_lock */
 	struct waitq waitq;
 	struct file *file; /* the epoll's own; borrowed */
+	uint64_t walk; /* links_lock: the last walk that came here, and what it found out (epoll_nest.c) */
+	int depth;
 };
 
 /* Protects file->epoll lists, the graph of nested epolls, and every addition and removal of items. Above epoll.lock. */
@@ -54,6 +57,10 @@ bool epoll_mark_ready(struct epoll_link *l);
 void epoll_unmark_ready(struct epoll_link *l);
 /* Wakes who waits for ep. */
 void epoll_wake(struct epoll *ep);
+/* May ep watch target? -ELOOP. links_lock is held. */
+int epoll_check_nesting(struct epoll *ep, struct file *target) MUST_CHECK;
+/* Now that l is on its lists, is there no file with too many ways to be told along? links_lock is held. */
+bool epoll_paths_ok(struct epoll_link *l) MUST_CHECK;
 /* Releases every item. */
 void epoll_clear(struct epoll *ep);
 

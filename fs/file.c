@@ -8,6 +8,7 @@
 #include "fs/notify.h"
 #include "fs/vfs_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +24,6 @@ struct file *file_new(const struct file_ops *ops, int flags, struct path *path, 
 	f->ops = ops;
 	f->flags = flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
 	mutex_init(&f->pos_lock);
-	mutex_init(&f->epoll_lock);
 	f->path = path;
 	f->inode = inode;
 	f->private = private;
@@ -53,10 +53,9 @@ static void notify_close(struct file *f)
 		notify_file(f, file_writable(f) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 }
 
-void file_put(struct file *f)
+/* f has no reference left. */
+static void end(struct file *f)
 {
-	if (!f || !ref_put(&f->ref))
-		return;
 	epoll_file_gone(f);
 	async_release(f);
 	notify_close(f);
@@ -71,8 +70,59 @@ void file_put(struct file *f)
 		inode_put(f->inode);
 	}
 	mutex_destroy(&f->pos_lock);
-	mutex_destroy(&f->epoll_lock);
 	free(f);
+}
+
+/* What the calling thread has to end, newest first, and to do after that; not while something further up does so, or must not. */
+static _Thread_local struct {
+	struct file *due;
+	void (*then)(void);
+	int held;
+} ends;
+
+void file_ends_hold(void)
+{
+	ends.held++;
+}
+
+static bool end_next(void)
+{
+	struct file *f = ends.due;
+	void (*then)(void) = ends.then;
+
+	if (f) {
+		ends.due = f->next_ended;
+		end(f);
+	} else if (then) {
+		ends.then = NULL;
+		then();
+	}
+	return f || then;
+}
+
+void file_ends_release(void)
+{
+	while (ends.held == 1 && end_next())
+		;
+	ends.held--;
+}
+
+void file_ends_then(void (*fn)(void))
+{
+	assert(!ends.then || ends.then == fn);
+	ends.then = fn;
+	file_ends_hold();
+	file_ends_release();
+}
+
+void file_put(struct file *f)
+{
+	if (!f || !ref_put(&f->ref))
+		return;
+	f->next_ended = ends.due;
+	ends.due = f;
+	file_ends_hold();
+	file_ends_release();
 }
 
 int path_nameless(struct inode *i, const char *name, struct path *out)

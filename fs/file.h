@@ -82,14 +82,20 @@ struct file {
 	void *private;
 	int8_t write_count; /* what this file added to inode->write_count */
 	_Atomic(struct file_owner *) owner; /* F_SETOWN, F_SETSIG, O_ASYNC: fs/async.c; NULL if there was none of these */
-	struct epoll_link *epoll; /* list of epoll items that watch this file: fs/epoll.c */
-	struct mutex epoll_lock;
+	struct epoll_link *_Atomic epoll; /* list of epoll items that watch this file: fs/epoll_ctl.c */
+	struct file *next_ended; /* no reference is left, and its thread has not come to it yet */
 };
 
 /* A new file with one reference. Takes over path and inode references. NULL: no memory (references stay the caller's). */
 struct file *file_new(const struct file_ops *ops, int flags, struct path *path, struct inode *inode, void *private);
 void file_get(struct file *f);
+/* The end of one file may be that of others, which lie in its queue, and so on: they end one after the other, never within each other. */
 void file_put(struct file *f);
+/* Between these the calling thread ends no file, since a lock is held that an end may want; those that are due end afterwards. */
+void file_ends_hold(void);
+void file_ends_release(void);
+/* Calls fn once when the calling thread has ended all files that are due: at once, if there are none. All callers name the same. */
+void file_ends_then(void (*fn)(void));
 
 static inline bool file_readable(const struct file *f)
 {

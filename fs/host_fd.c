@@ -128,7 +128,8 @@ static ssize_t stream_read(struct file *f, struct io *io, off_t *pos, int flags)
 	if (h->tty && (err = tty_check_change(h->tty, TTY_READ)))
 		return err;
 	n = stream_piece(h, io, false);
-	if (n == -EAGAIN)
+	/* An epoll may wait for the next edge without having found nothing: what a short read tells is enough. */
+	if (n == -EAGAIN || (n > 0 && f->epoll))
 		host_arm(h, POLLIN);
 	if (n > 0)
 		atomic_fetch_add(&total_read, (uint64_t)n);
@@ -147,10 +148,10 @@ static ssize_t stream_write(struct file *f, struct io *io, off_t *pos, int flags
 	if (h->tty && (err = tty_check_change(h->tty, TTY_WRITE)))
 		return err;
 	n = stream_piece(h, io, true);
-	if (n == -EAGAIN) {
+	if (n == -EAGAIN)
 		atomic_store(&h->no_room, true);
+	if (n == -EAGAIN || (n > 0 && io->left && f->epoll))
 		host_arm(h, POLLOUT);
-	}
 	if (n > 0)
 		count_written((size_t)n);
 	return n;

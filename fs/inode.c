@@ -36,10 +36,8 @@ void inode_get(struct inode *i)
 	ref_get(&i->ref);
 }
 
-void inode_put(struct inode *i)
+static void end(struct inode *i)
 {
-	if (!i || !ref_put(&i->ref))
-		return;
 	if (i->locks)
 		locks_inode_release(i);
 	if (i->watches)
@@ -48,6 +46,29 @@ void inode_put(struct inode *i)
 		i->attached_put(i->attached);
 	mutex_destroy(&i->lock);
 	i->ops->release(i);
+}
+
+/* The last reference of a node may be its child's, whose last one is its child's, as deep as a guest made the tree. They end one
+ * after the other: these are what the calling thread has still to end. */
+static _Thread_local struct {
+	struct inode *due;
+	bool busy;
+} ends;
+
+void inode_put(struct inode *i)
+{
+	if (!i || !ref_put(&i->ref))
+		return;
+	i->next_ended = ends.due;
+	ends.due = i;
+	if (ends.busy)
+		return;
+	ends.busy = true;
+	while ((i = ends.due)) {
+		ends.due = i->next_ended;
+		end(i);
+	}
+	ends.busy = false;
 }
 
 int inode_getattr(struct inode *i, struct attr *out)

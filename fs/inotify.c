@@ -18,7 +18,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { QUEUE_MAX = 16384, WATCHES_MAX = 65536 };
+/* inotify(7)'s limits of a user; here, of the sandbox. */
+enum { QUEUE_MAX = 16384, WATCHES_MAX = 65536, INSTANCES_MAX = 128 };
 
 struct notify_event {
 	TAILQ_ENTRY(notify_event) link;
@@ -54,6 +55,7 @@ struct notify_list {
 
 _Atomic int notify_watch_count;
 static struct mutex notify_lock = MUTEX_INITIALIZER;
+static _Atomic int instances;
 static _Atomic uint32_t next_cookie = 1;
 
 uint32_t notify_cookie(void)
@@ -297,6 +299,7 @@ static void inotify_release(struct file *f)
 		free(e);
 	}
 	free(n);
+	instances--;
 }
 
 static const struct file_ops inotify_ops = {
@@ -315,38 +318,60 @@ bool file_is_inotify(const struct file *f)
 
 int inotify_new(int flags, struct file **out)
 {
-	struct inotify *n = calloc(1, sizeof(*n));
+	struct inotify *n;
 	struct inode *i = NULL;
 	int r;
 
+	if (++instances > INSTANCES_MAX) {
+		instances--;
+		return -EMFILE;
+	}
+	n = calloc(1, sizeof(*n));
+	r = -ENOMEM;
 	if (!n)
-		return -ENOMEM;
+		goto out_count;
 	TAILQ_INIT(&n->queue);
 	LIST_INIT(&n->watches);
 	waitq_init(&n->wait);
 	n->next_wd = 1;
 	r = anon_inode_new(0600, "anon_inode:inotify", &i);
-	if (!r) {
-		*out = file_new(&inotify_ops, O_RDONLY | (flags & O_NONBLOCK), NULL, i, n);
-		r = *out ? 0 : -ENOMEM;
+	if (r)
+		goto out_free;
+	*out = file_new(&inotify_ops, O_RDONLY | (flags & O_NONBLOCK), NULL, i, n);
+	if (*out) {
+		n->file = *out;
+		return 0;
 	}
-	if (r) {
-		inode_put(i);
-		free(n);
-		return r;
-	}
-	n->file = *out;
-	return 0;
+	r = -ENOMEM;
+	inode_put(i);
+out_free:
+	free(n);
+out_count:
+	instances--;
+	return r;
 }
 
-static struct notify_watch *find_locked(struct inotify *n, const struct inode *i, int wd)
+/* n's watch on i. A file has few watches, an instance may have very many. */
+static struct notify_watch *find_on_locked(const struct inotify *n, const struct inode *i)
+{
+	const struct notify_list *l = i->watches;
+	struct notify_watch *w = NULL;
+
+	if (l)
+		LIST_FOREACH(w, &l->watches, of_inode)
+			if (w->owner == n)
+				break;
+	return w;
+}
+
+static struct notify_watch *find_locked(const struct inotify *n, int wd)
 {
 	struct notify_watch *w;
 
 	LIST_FOREACH(w, &n->watches, of_instance)
-		if (i ? w->inode == i : w->wd == wd)
-			return w;
-	return NULL;
+		if (w->wd == wd)
+			break;
+	return w;
 }
 
 static int change_locked(struct notify_watch *w, uint32_t mask)
@@ -368,7 +393,7 @@ int inotify_add(struct file *f, const struct path *p, uint32_t mask)
 	if (!new || !list)
 		goto out_free;
 	mutex_lock(&notify_lock);
-	w = find_locked(n, i, 0);
+	w = find_on_locked(n, i);
 	if (w) {
 		r = change_locked(w, mask);
 	} else if (notify_watch_count >= WATCHES_MAX) {
@@ -402,7 +427,7 @@ int inotify_remove(struct file *f, int wd)
 	struct notify_watch *w;
 
 	mutex_lock(&notify_lock);
-	w = find_locked(n, NULL, wd);
+	w = find_locked(n, wd);
 	if (w) {
 		queue_locked(n, wd, IN_IGNORED, 0, NULL, 0);
 		end_locked(w, &ended);

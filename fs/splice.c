@@ -2,7 +2,8 @@
 /* Moving bytes between a pipe and another file, or two pipes, without a detour over guest memory: splice(2), tee(2).
  *
  * A file is read straight into the ring and written straight from it, with the pipe's lock held: the operations of files do not
- * block. Two pipes are locked in the order of their addresses.
+ * block. What was read from a socket may have brought rights, the last on this very pipe among them: no file ends before the lock is
+ * dropped. Two pipes are locked in the order of their addresses.
  */
 #include "fs/pipe_internal.h"
 
@@ -25,6 +26,7 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 
 	if (!in->ops->read)
 		return -EINVAL;
+	file_ends_hold();
 	mutex_lock(&p->lock);
 	r = -EPIPE;
 	if (!p->readers)
@@ -46,6 +48,7 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 	}
 out:
 	mutex_unlock(&p->lock);
+	file_ends_release();
 	if (r > 0)
 		pipe_written(p);
 	return r;
@@ -61,6 +64,7 @@ ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_
 
 	if (!out->ops->write)
 		return -EINVAL;
+	file_ends_hold();
 	mutex_lock(&p->lock);
 	was_writable = pipe_writable_now(p);
 	if (!p->ring.len) {
@@ -77,6 +81,7 @@ ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_
 	empty = !p->ring.len;
 out:
 	mutex_unlock(&p->lock);
+	file_ends_release();
 	if (r > 0 && (wake || empty))
 		pipe_drained(p, wake);
 	return r;

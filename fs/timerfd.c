@@ -2,7 +2,7 @@
 /* timerfd_create(2).
  *
  * How often a timer has expired is computed from the clock when somebody asks. The timer service is only needed to wake who
- * waits, so it is armed by a look (read or poll) that finds no expiration, and not again before that; an
+ * waits, so it is armed by a look (read or poll) that finds no expiration, and by a read that takes all there are; an
  * interval timer that nobody reads costs nothing.
  */
 #include "fs/event.h"
@@ -52,6 +52,14 @@ static uint64_t expirations_locked(struct timerfd *tf)
 	return tf->interval ? 1 + (uint64_t)((now - tf->next) / tf->interval) : 1;
 }
 
+/* n intervals after `from`; times that cannot be told are never. */
+static int64_t later(int64_t from, uint64_t n, int64_t interval)
+{
+	int64_t r;
+
+	return __builtin_mul_overflow(n, interval, &r) || __builtin_add_overflow(from, r, &r) ? NO_DEADLINE - 1 : r;
+}
+
 static ssize_t timerfd_read(struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct timerfd *tf = f->private;
@@ -63,8 +71,11 @@ static ssize_t timerfd_read(struct file *f, struct io *io, off_t *pos, int flags
 		return -EINVAL;
 	mutex_lock(&tf->lock);
 	n = expirations_locked(tf);
-	if (n)
-		tf->next = tf->interval ? tf->next + (int64_t)n * tf->interval : 0;
+	if (n) {
+		tf->next = tf->interval ? later(tf->next, n, tf->interval) : 0;
+		/* Who waits for edges does not look again before the next one. */
+		(void)expirations_locked(tf);
+	}
 	mutex_unlock(&tf->lock);
 	if (!n)
 		return -EAGAIN;
@@ -99,7 +110,7 @@ static void remaining_locked(struct timerfd *tf, int64_t *value, int64_t *interv
 		return;
 	now = mono_now();
 	if (next <= now && tf->interval)
-		next += ((now - next) / tf->interval + 1) * tf->interval;
+		next = later(next, (uint64_t)((now - next) / tf->interval) + 1, tf->interval);
 	*value = MAX(next - now, 0);
 }
 

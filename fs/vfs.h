@@ -87,7 +87,6 @@ struct inode {
 	uint32_t type; /* S_IFMT bits; immutable */
 	struct mutex lock;
 	uint64_t ino;
-	struct waitq *fifo; /* FIFOs and sockets: attached objects, by their own modules */
 	/* What permission checks need, kept current by the file system (inode_set_perm); perm_cached false: getattr is asked. */
 	_Atomic uint32_t mode, uid, gid;
 	_Atomic bool perm_cached;
@@ -98,6 +97,7 @@ struct inode {
 	void (*attached_put)(void *attached);
 	void *locks; /* POSIX, OFD and flock locks: fs/locks.c */
 	void *watches; /* inotify: fs/inotify.c */
+	struct inode *next_ended; /* no reference is left, and its thread has not come to it yet */
 };
 
 void inode_init(struct inode *i, struct filesystem *fs, const struct inode_ops *ops, uint32_t type, uint64_t ino);

@@ -13,8 +13,8 @@
  * A set that leaves a queue during this is seen as an external reference at worst, which is safe. One that enters a queue could be
  * taken for an internal one that was not counted; `launches` tells of that, and the collector begins anew.
  *
- * Freeing never recurses: a file in a queue of a file in a queue is put on the thread's own list and dropped by the outermost call, and
- * many sockets that are closed this way are followed by one collection.
+ * Freeing never recurses: a file in a queue of a file in a queue ends after it (file_put()), and many sockets that are closed this way
+ * are followed by one collection.
  *
  * Locks: flight_lock comes after queues' locks and is a leaf.
  */
@@ -124,58 +124,14 @@ void rights_land(struct rights *r)
 	mutex_unlock(&flight_lock);
 }
 
-/* What a thread that frees rights has to do before it goes on: closing one file may ask for both again. */
-static _Thread_local struct {
-	struct rights *waiting;
-	bool busy, collect;
-} freeing;
-
-static void free_waiting(void)
-{
-	struct rights *r;
-
-	while ((r = freeing.waiting)) {
-		freeing.waiting = r->next;
-		rights_land(r);
-		for (int i = 0; i < r->count; i++)
-			file_put(r->files[i]);
-		free(r);
-	}
-}
-
-static void collect(void);
-
-/* Does all that is to be done, unless that is going on already further up. */
-static void run(void)
-{
-	if (freeing.busy)
-		return;
-	freeing.busy = true;
-	while (freeing.waiting || freeing.collect) {
-		free_waiting();
-		if (freeing.collect) {
-			freeing.collect = false;
-			collect();
-		}
-	}
-	freeing.busy = false;
-}
-
 void rights_free(struct rights *r)
 {
 	if (!r)
 		return;
-	r->next = freeing.waiting;
-	freeing.waiting = r;
-	run();
-}
-
-void rights_collect(void)
-{
-	if (!flying_sockets)
-		return;
-	freeing.collect = true;
-	run();
+	rights_land(r);
+	for (int i = 0; i < r->count; i++)
+		file_put(r->files[i]);
+	free(r);
 }
 
 /* --- the collector --- */
@@ -310,4 +266,10 @@ static void collect(void)
 	for (int tries = 0; tries < 4 && flying_sockets; tries++)
 		if (collect_once())
 			return;
+}
+
+void rights_collect(void)
+{
+	if (flying_sockets)
+		file_ends_then(collect);
 }

@@ -156,7 +156,6 @@ int socket_getsockopt(struct socket *s, int level, int name, void *value, sockle
 
 enum { RIGHTS_MAX = 253 };
 struct rights {
-	struct rights *next; /* while they wait to be freed */
 	bool in_flight;
 	int count;
 	struct file *files[];
@@ -170,7 +169,7 @@ void rights_land(struct rights *r);
 void rights_collect(void);
 /* A second one with the same files, for MSG_PEEK. NULL: no memory. */
 struct rights *rights_dup(const struct rights *r);
-/* Drops the files; never recursive, however deep sockets hold sockets. r may be NULL. No lock may be held. */
+/* Drops the files. r may be NULL. No lock may be held, unless file_ends_hold() is in force. */
 void rights_free(struct rights *r);
 
 #endif

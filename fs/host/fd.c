@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The descriptors of host nodes: opened when needed, kept while idle, closed when there are too many. */
+/* The descriptors of host nodes: opened when needed, kept while idle, closed when there are too many.
+ *
+ * A node is opened in its parent, which may have to be opened first, and so on. A guest can make trees far deeper than a stack: the
+ * ancestors without a descriptor are collected, and opened from the top down, each while the one above it is in use. */
 #include "fs/host/host_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static void idle_remove_locked(struct hostfs *fs, struct host_node *n)
@@ -160,20 +164,30 @@ static int open_flags(const struct host_node *n)
 	return n->inode.type == S_IFREG && host_cached(hostfs_of(&n->inode)) ? O_RDONLY : O_PATH;
 }
 
-int host_fd_use(struct host_node *n)
+/* The node's descriptor, if it is open: in use from now on. */
+static int use_open(struct host_node *n)
 {
 	struct hostfs *fs = hostfs_of(&n->inode);
-	int fd, spare = -1, victim;
+	int fd;
 
 	mutex_lock(&fs->lock);
-	if (n->fd >= 0) {
+	fd = n->fd;
+	if (fd >= 0) {
 		idle_remove_locked(fs, n);
 		n->users++;
-		fd = n->fd;
-		mutex_unlock(&fs->lock);
-		return fd;
 	}
 	mutex_unlock(&fs->lock);
+	return fd;
+}
+
+/* As host_fd_use(), when the parent is open, or soon will be. */
+static int use_in_parent(struct host_node *n)
+{
+	struct hostfs *fs = hostfs_of(&n->inode);
+	int fd = use_open(n), spare = -1, victim;
+
+	if (fd >= 0)
+		return fd;
 	fd = open_by_name(n, open_flags(n));
 	if (fd < 0)
 		return fd;
@@ -196,6 +210,65 @@ int host_fd_use(struct host_node *n)
 		close(spare);
 	if (victim >= 0)
 		close(victim);
+	return fd;
+}
+
+/* The ancestors of n that have no descriptor, nearest first, with references. */
+struct ancestry {
+	struct host_node **v;
+	size_t count, room;
+};
+
+static int ancestry_add(struct ancestry *a, struct host_node *n)
+{
+	struct host_node **v;
+
+	if (a->count == a->room) {
+		a->room = MAX(a->room * 2, (size_t)16);
+		v = realloc(a->v, a->room * sizeof(struct host_node *));
+		if (!v)
+			return -ENOMEM;
+		a->v = v;
+	}
+	inode_get(&n->inode);
+	a->v[a->count++] = n;
+	return 0;
+}
+
+static int ancestry_take(struct ancestry *a, struct host_node *n)
+{
+	struct hostfs *fs = hostfs_of(&n->inode);
+	int err = 0;
+
+	mutex_lock(&fs->lock);
+	for (n = n->parent; !err && n && n->fd < 0; n = n->parent)
+		err = ancestry_add(a, n);
+	mutex_unlock(&fs->lock);
+	return err;
+}
+
+int host_fd_use(struct host_node *n)
+{
+	struct host_node *above = NULL;
+	struct ancestry a = { 0 };
+	int fd = use_open(n), err;
+
+	if (fd >= 0)
+		return fd;
+	err = ancestry_take(&a, n);
+	for (size_t i = a.count; !err && i--;) {
+		fd = use_in_parent(a.v[i]);
+		err = MIN(fd, 0);
+		if (above)
+			host_fd_drop(above);
+		above = err ? NULL : a.v[i];
+	}
+	fd = err ? err : use_in_parent(n);
+	if (above)
+		host_fd_drop(above);
+	for (size_t i = 0; i < a.count; i++)
+		inode_put(&a.v[i]->inode);
+	free(a.v);
 	return fd;
 }
 

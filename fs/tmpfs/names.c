@@ -96,19 +96,20 @@ static struct tmpfs_node *pin_one_locked(struct tmpfs_node *n)
 void tmpfs_pin(struct tmpfs_node *n)
 {
 	struct tmpfs *fs = tmpfs_of(&n->inode);
-	struct tmpfs_node *parent;
+	struct tmpfs_node *parent, *last = NULL;
 
 	if (!fs->lower)
 		return;
-	mutex_lock(&fs->names);
-	overlay_link_keep_locked(n);
-	parent = pin_one_locked(n);
-	mutex_unlock(&fs->names);
-	if (!parent)
-		return;
-	/* Pinned before the reference goes, so that it cannot die in between. */
-	tmpfs_pin(parent);
-	inode_put(&parent->inode);
+	for (; n; n = parent) {
+		mutex_lock(&fs->names);
+		overlay_link_keep_locked(n);
+		parent = pin_one_locked(n);
+		mutex_unlock(&fs->names);
+		/* Pinned before the reference goes, so that it cannot die in between. */
+		if (last)
+			inode_put(&last->inode);
+		last = parent;
+	}
 }
 
 void tmpfs_names_release(struct tmpfs_node *n)

@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+import sys
 import time
 
 from harness import SBX, check, folder, run, start, wait_until
@@ -296,3 +297,33 @@ def test_time_of_changes_is_the_hosts():
         before = time.time()
         sh("echo x > /v/f", "-v", f"{d}:/v")
         check(before - 1 < os.stat(f"{d}/f").st_mtime < time.time() + 1, "time")
+
+
+DEEP = """
+import os
+d = 12000
+os.chdir("/v")
+open("file", "w").close()
+for i in range(d):
+    os.mkdir("a")
+    os.chdir("a")
+os.link("/v/file", "link")
+f = os.open("link", os.O_RDONLY)
+for i in range(d // 2 // 1000):
+    os.chdir("../" * 1000)
+print(os.path.exists("a/a/a"), os.path.exists("b"))
+open("f", "w").close()
+os.chdir("/")
+for i in range(20000):
+    os.path.exists("/nothing%d" % i)
+os.close(f)
+os.unlink("/v/file")
+print("alive")
+"""
+
+
+def test_a_tree_deeper_than_a_stack():
+    with folder() as d:
+        r = run("-v", f"{d}:/v", sys.executable, "-c", DEEP, timeout=120)
+        subprocess.run(["rm", "-rf", f"{d}/a"], check=True)
+        check((r.status, r.out) == (0, "True False\nalive\n"), r)

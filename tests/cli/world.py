@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 
 from harness import SBX, check, folder, run
 
@@ -23,6 +24,30 @@ def test_standard_input_is_read():
 def test_standard_input_left_over_is_the_next_readers():
     r = subprocess.run(["sh", "-c", f"{SBX} run head -c 2; cat"], input="abcdef", capture_output=True, text=True, timeout=30)
     check(r.stdout == "abcdef", r)
+
+
+EDGES = """
+import os, select
+ep = select.epoll()
+ep.register(0, select.EPOLLIN | select.EPOLLET)
+while True:
+    n = len(ep.poll(20))
+    data = os.read(0, 100)
+    print(n, flush=True)
+    if not data:
+        break
+"""
+
+
+def test_edges_of_standard_input_without_reading_it_dry():
+    p = subprocess.Popen([SBX, "run", sys.executable, "-c", EDGES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    for i in range(3):
+        p.stdin.write("x")
+        p.stdin.flush()
+        line = p.stdout.readline()
+        check(line == "1\n", line)
+    p.stdin.close()
+    check(p.stdout.read() == "1\n" and p.wait(30) == 0, p.returncode)
 
 
 def test_other_descriptors_are_not_handed_through():

@@ -294,8 +294,24 @@ static void overflow(void)
 	close(fd);
 }
 
+/* As many instances as /proc/sys says, and no more. */
+static void instances(void)
+{
+	FILE *f = fopen("/proc/sys/fs/inotify/max_user_instances", "r");
+	int limit = 0, count = 0, fd, last = -1;
+
+	if (f && fscanf(f, "%d", &limit) == 1)
+		while (count <= limit && (fd = inotify_init1(0)) >= 0)
+			last = fd, count++;
+	printf("instances end: %s %d\n", strerrorname_np(errno), count <= limit);
+	for (; last > 2 && count--; last--)
+		close(last);
+	fclose(f);
+}
+
 static void all(void)
 {
+	instances();
 	refusals();
 	file_life();
 	names();

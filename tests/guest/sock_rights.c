@@ -308,6 +308,22 @@ static void limits(void)
 	close(sv[1]);
 }
 
+/* The last reader of a pipe lies in what is spliced to that pipe. */
+static void spliced(void)
+{
+	int sv[2], fds[2];
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, sv);
+	pipe(fds);
+	send_fds(sv[0], &fds[0], 1, "x", 1);
+	close(fds[0]);
+	say("splice of a pipe's own reader", splice(sv[1], NULL, fds[1], NULL, 10, 0));
+	say("it has none now", write(fds[1], "y", 1));
+	close(fds[1]);
+	close(sv[0]);
+	close(sv[1]);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -324,6 +340,7 @@ int main(void)
 	reachable();
 	chain();
 	to_another_process();
+	spliced();
 	limits();
 	return 0;
 }
