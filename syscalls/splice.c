@@ -81,13 +81,22 @@ struct splice {
 	uint64_t off_in, off_out;
 	size_t len;
 	unsigned flags;
+	bool waited;
 };
 
-/* Nothing could be moved: waits for the side that is to blame. */
-static int64_t splice_wait(struct task *t, const struct splice *s)
+/* Nothing could be moved: waits for the side that is to blame. A file that is ready and yet has nothing (a datagram socket that was shut
+ * down) must not keep a call that does not block, nor one that is to end. */
+static int64_t splice_wait(struct task *t, struct splice *s)
 {
 	bool nonblock = s->flags & SPLICE_F_NONBLOCK;
-	int64_t r = wait_ready(t, s->in, POLLIN, nonblock || (s->in->flags & O_NONBLOCK));
+	int64_t r;
+
+	if (s->waited && (nonblock || ((s->in->flags | s->out->flags) & O_NONBLOCK)))
+		return -EAGAIN;
+	if (task_interrupted(t))
+		return -ERESTARTSYS;
+	s->waited = true;
+	r = wait_ready(t, s->in, POLLIN, nonblock || (s->in->flags & O_NONBLOCK));
 
 	return r ? r : wait_ready(t, s->out, POLLOUT, nonblock || (s->out->flags & O_NONBLOCK));
 }
@@ -157,7 +166,7 @@ static int splice_check(const struct splice *s)
 	return 0;
 }
 
-static int64_t do_splice(struct task *t, const struct splice *s)
+static int64_t do_splice(struct task *t, struct splice *s)
 {
 	int64_t r = splice_check(s);
 
@@ -189,7 +198,7 @@ SYSCALL_DECLARE(splice)
 	return r;
 }
 
-static int64_t do_tee(struct task *t, const struct splice *s)
+static int64_t do_tee(struct task *t, struct splice *s)
 {
 	int64_t r;
 

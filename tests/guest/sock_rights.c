@@ -322,6 +322,15 @@ static void spliced(void)
 	close(fds[1]);
 	close(sv[0]);
 	close(sv[1]);
+	/* Ready, since it was shut down, and yet there is nothing. */
+	socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sv);
+	pipe(fds);
+	shutdown(sv[1], SHUT_RD);
+	say("splice of a socket that was shut", splice(sv[1], NULL, fds[1], NULL, 10, SPLICE_F_NONBLOCK));
+	close(fds[0]);
+	close(fds[1]);
+	close(sv[0]);
+	close(sv[1]);
 }
 
 int main(void)
