@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,14 +19,23 @@ static struct host_map *map_of(struct mm_file *f)
 	return CONTAINER_OF(f, struct host_map, file);
 }
 
+/* What is referred to keeps the inode, and so the windows, alive: a transfer of the host's may outlast the mapping that it goes to. The
+ * first reference is taken by somebody who has the inode; under an mm's locks, where a vma has it, the last put is never the inode's. */
 static void file_ref(struct mm_file *f, struct range r)
 {
-	map_of(f)->refs += (int64_t)(range_len(r) >> PAGE_SHIFT);
+	struct host_map *m = map_of(f);
+
+	if (!atomic_fetch_add(&m->refs, (int64_t)(range_len(r) >> PAGE_SHIFT)))
+		inode_get(&m->node->inode);
 }
 
 static void file_unref(struct mm_file *f, struct range r)
 {
-	map_of(f)->refs -= (int64_t)(range_len(r) >> PAGE_SHIFT);
+	struct inode *i = &map_of(f)->node->inode;
+	int64_t pages = (int64_t)(range_len(r) >> PAGE_SHIFT);
+
+	if (atomic_fetch_sub(&map_of(f)->refs, pages) == pages)
+		inode_put(i);
 }
 
 /* The page cache's pages are never anybody's alone. */
