@@ -14,6 +14,13 @@
 /* How much of a file the sentry maps at once: all of a small one. */
 #define WINDOW_SMALL (64UL << 20)
 
+/* The host allows a process some 65,530 mappings, and the sentry needs of its own. */
+enum {
+	WINDOWS_MAX = 32 << 10,
+	WINDOWS_KEPT = 4 << 10, /* if there are more, a file keeps none that nobody refers to */
+};
+static _Atomic unsigned window_total;
+
 static struct host_map *map_of(struct mm_file *f)
 {
 	return CONTAINER_OF(f, struct host_map, file);
@@ -31,11 +38,21 @@ static void file_ref(struct mm_file *f, struct range r)
 
 static void file_unref(struct mm_file *f, struct range r)
 {
-	struct inode *i = &map_of(f)->node->inode;
+	struct host_map *m = map_of(f);
+	struct inode *i = &m->node->inode;
+	struct hostfs *fs = hostfs_of(i);
 	int64_t pages = (int64_t)(range_len(r) >> PAGE_SHIFT);
 
-	if (atomic_fetch_sub(&map_of(f)->refs, pages) == pages)
-		inode_put(i);
+	if (atomic_fetch_sub(&m->refs, pages) != pages)
+		return;
+	if (window_total > WINDOWS_KEPT) {
+		/* Who has an address of a window has had a reference since it asked, under the lock. */
+		mutex_lock(&fs->lock);
+		if (!m->refs)
+			host_map_windows_drop(m);
+		mutex_unlock(&fs->lock);
+	}
+	inode_put(i);
 }
 
 /* The page cache's pages are never anybody's alone. */
@@ -61,6 +78,20 @@ static bool add_window_locked(struct host_map *m, size_t index)
 	return true;
 }
 
+static char *map_window(struct host_map *m, size_t index, bool rw)
+{
+	char *p;
+
+	if (atomic_fetch_add(&window_total, 1) < WINDOWS_MAX) {
+		p = mmap(NULL, WINDOW_SMALL, rw ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, m->file.host.fd,
+			 (off_t)(index * WINDOW_SMALL));
+		if (p != MAP_FAILED)
+			return p;
+	}
+	window_total--;
+	return NULL;
+}
+
 static void *file_map_internal(struct mm_file *f, uint64_t off, bool write, uint64_t *len)
 {
 	struct host_map *m = map_of(f);
@@ -73,11 +104,8 @@ static void *file_map_internal(struct mm_file *f, uint64_t off, bool write, uint
 		return NULL;
 	mutex_lock(&fs->lock);
 	if (m->file.host.fd >= 0 && index < 65536 && add_window_locked(m, index)) {
-		if (!m->windows[index]) {
-			p = mmap(NULL, WINDOW_SMALL, rw ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, m->file.host.fd,
-				 (off_t)(index * WINDOW_SMALL));
-			m->windows[index] = p == MAP_FAILED ? NULL : p;
-		}
+		if (!m->windows[index])
+			m->windows[index] = map_window(m, index, rw);
 		p = m->windows[index];
 	}
 	mutex_unlock(&fs->lock);
@@ -97,8 +125,10 @@ static const struct mm_file_ops file_ops = {
 void host_map_windows_drop(struct host_map *m)
 {
 	for (size_t i = 0; i < m->window_count; i++)
-		if (m->windows[i])
+		if (m->windows[i]) {
 			munmap(m->windows[i], WINDOW_SMALL);
+			window_total--;
+		}
 	free(m->windows);
 	m->windows = NULL;
 	m->window_count = 0;
@@ -300,8 +330,11 @@ static void map_residency(struct mappable *mp, struct range r, unsigned char *ve
 	if (host_map_get(n, false, -1, &m) || (cached && host_fd_use(n) < 0))
 		return;
 	r = range_intersect(r, range_make(0, mapped_end(n, m)));
-	if (!range_empty(r))
+	if (!range_empty(r)) {
+		file_ref(&m->file, r);
 		file_residency(&m->file, r, vec);
+		file_unref(&m->file, r);
+	}
 	if (cached)
 		host_fd_drop(n);
 }

@@ -84,3 +84,37 @@ Test(host_map, a_reference_outlives_the_mapping)
 	t.file->ops->unref(t.file, t.src);
 	cr_assert(fcntl(fd, F_GETFD) == -1 && errno == EBADF, "open though nothing refers to it");
 }
+
+static size_t mappings(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	size_t n = 0;
+
+	for (int c; (c = getc(f)) != EOF;)
+		n += c == '\n';
+	fclose(f);
+	return n;
+}
+
+/* A file of terabytes took all the mappings that the host allows the sentry: it could start no thread any more. */
+Test(host_map, windows_are_bounded)
+{
+	const uint64_t step = 64 << 20;
+	struct inode *i = only_file();
+	struct translation t = translate(i, PROT_READ | PROT_WRITE);
+	size_t before = mappings();
+	uint64_t len;
+
+	remove_tree();
+	for (uint64_t w = 0; w < 60000; w++)
+		(void)!t.file->ops->map_internal(t.file, w * step, true, &len);
+	cr_assert_leq(mappings(), before + (32 << 10) + 16);
+	t.file->ops->ref(t.file, t.src);
+	t.file->ops->unref(t.file, t.src);
+	cr_assert(t.file->ops->map_internal(t.file, t.off, true, &len), "what is there stays as long as it is referred to");
+	inode_get(i);
+	t.file->ops->unref(t.file, t.src);
+	cr_assert_leq(mappings(), before + 16, "mapped though nothing refers to it");
+	inode_put(i);
+	inode_put(i);
+}
