@@ -201,7 +201,8 @@ static int use_in_parent(struct host_node *n)
 		n->fd = fd;
 		n->fd_full = false;
 		fs->fds++;
-		if (n->map)
+		/* What is mapped through a writable tree has a descriptor of its own, and this one cannot be mapped. */
+		if (n->map && host_cached(fs))
 			platform_file_init(&n->map->file.host, fd);
 	}
 	n->users++;

@@ -93,6 +93,22 @@ static void error_order(void)
 	unlink("w");
 }
 
+/* Once a file that was open for writing is closed, to ask for its attributes is no end of what is mapped. */
+static void asked_after_closing(void)
+{
+	int fd = open("asked", O_RDWR | O_CREAT, 0600);
+	struct stat st;
+	char *p;
+
+	write(fd, "still there", 11);
+	p = mmap(NULL, PG, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	T(stat("asked", &st));
+	get("mapped", p);
+	munmap(p, PG);
+	unlink("asked");
+}
+
 static void grows_down(void)
 {
 	int zero = open("/dev/zero", O_RDWR), fd = open("f", O_RDWR | O_CREAT, 0600);
@@ -277,6 +293,7 @@ int main(void)
 	locks();
 	dont_unmap();
 	error_order();
+	asked_after_closing();
 	grows_down();
 	stacks();
 	zeroes();
