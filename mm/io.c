@@ -227,7 +227,7 @@ int io_pin(struct io *io, size_t max, int access, struct io_pin *pin)
 /* Are the bytes at addr, of piece i, still the ones that were pinned? For how many of the n that answer holds. */
 static size_t same_backing(struct mm *mm, const struct io_pin *pin, int i, uint64_t addr, size_t n, bool *same)
 {
-	uint64_t off = page_down(pin->ref[i].range.start) + (addr - page_down(pin->ref[i].addr));
+	uint64_t off = pin->ref[i].range.start + (addr - page_down(pin->ref[i].addr));
 	struct seg p;
 
 	mutex_lock(&mm->active);

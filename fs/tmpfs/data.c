@@ -38,14 +38,6 @@ static const struct segset_ops pages_ops = {
 	.split = pages_split,
 };
 
-static uint64_t seg_offset(struct seg g, uint64_t pos)
-{
-	uint64_t off;
-
-	memcpy(&off, seg_value(g), sizeof(off));
-	return off + (pos - seg_start(g));
-}
-
 int tmpfs_data_get(struct tmpfs_node *n, struct tmpfs_data **out)
 {
 	struct tmpfs_data *d;

@@ -55,8 +55,7 @@ static struct translation piece(struct tmpfs *fs, struct seg g, struct range r)
 	struct translation t = { .src = range_intersect(r, seg_range(g)), .file = memfile_file(fs->mf),
 				 .prot = PROT_READ | PROT_WRITE | PROT_EXEC };
 
-	memcpy(&t.off, seg_value(g), sizeof(t.off));
-	t.off += t.src.start - seg_start(g);
+	t.off = seg_offset(g, t.src.start);
 	memfile_ref(fs->mf, range_make(t.off, t.off + range_len(t.src)));
 	return t;
 }
@@ -138,11 +137,10 @@ static void map_residency(struct mappable *m, struct range r, unsigned char *vec
 	if (lower)
 		lower->ops->residency(lower, r, vec);
 	for (g = segset_lower_bound(&d->pages, r.start); !d->lower && seg_ok(g) && seg_start(g) < r.end; g = seg_next(g)) {
-		struct translation t = piece(tmpfs_of(&n->inode), g, r);
-		struct range at = range_make(t.off, t.off + range_len(t.src));
+		struct range part = range_intersect(r, seg_range(g));
+		struct range at = range_make(seg_offset(g, part.start), seg_offset(g, part.end));
 
-		file_residency(t.file, at, vec + (t.src.start - r.start) / PAGE_SIZE);
-		t.file->ops->unref(t.file, at);
+		file_residency(memfile_file(tmpfs_of(&n->inode)->mf), at, vec + (part.start - r.start) / PAGE_SIZE);
 	}
 	mutex_unlock(&n->data);
 }

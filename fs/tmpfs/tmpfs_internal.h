@@ -31,6 +31,7 @@
 
 #define HASH_NONFATAL_OOM 1
 #include <fcntl.h>
+#include <string.h>
 #include <uthash.h>
 
 struct tmpfs {
@@ -88,6 +89,15 @@ struct tmpfs_data {
 	struct mappable *lower_map; /* one reference; NULL until first mapped */
 	struct map_name map_name;
 };
+
+/* Where in the memory file pos lies, which segment g of tmpfs_data.pages holds. */
+static inline uint64_t seg_offset(struct seg g, uint64_t pos)
+{
+	uint64_t off;
+
+	memcpy(&off, seg_value(g), sizeof(off));
+	return off + (pos - seg_start(g));
+}
 
 struct tmpfs_freed {
 	struct tmpfs_freed *next;
