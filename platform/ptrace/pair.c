@@ -2,10 +2,12 @@
 /* Pairs of a stub thread and the sentry thread that owns it, from birth to parking to end.
  *
  * Stages of a stub thread. Cloned untraced by an injected call, it sleeps in the stub page (stub_child) until its sentry
- * thread seizes and interrupts it; unseized, it ends after two seconds. From then on it is stopped, or runs stub code, or the
- * guest. Ownership never moves: ptrace allows requests from the attaching thread only.
+ * thread seizes and interrupts it; unseized, it ends its stub after half a minute. From then on it is stopped, or runs stub code,
+ * or the guest. Ownership never moves: ptrace allows requests from the attaching thread only.
  *
- * Stages of a sentry thread. pair_main() seizes, then serves jobs: run a function, reset a released address space, end.
+ * Stages of a sentry thread. It is there before its stub thread: the other way round, a host that has no thread left for the
+ * sentry would leave a stub thread that nobody can end alone. pair_main() waits until it is told whom to seize, then serves
+ * jobs: run a function, reset a released address space, end.
  * Between jobs it is parked: asleep on its `job` word, counted in as->parked. The one that parks last in a released
  * address space resets it and gives it to the pool, so fork and exec in a loop make no host process.
  *
@@ -212,8 +214,9 @@ static int ctx_seize(struct platform_ctx *ctx)
 	const long options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP;
 	int status;
 
+	/* EPERM of a thread of our own making means that it has ended already, as ESRCH does. */
 	if (ptrace(PTRACE_SEIZE, ctx->tid, NULL, options))
-		return errno == ESRCH ? -EOWNERDEAD : -errno;
+		return errno == ESRCH || errno == EPERM ? -EOWNERDEAD : -errno;
 	if (ptrace(PTRACE_INTERRUPT, ctx->tid, NULL, NULL) || ctx_wait_stop(ctx, &status))
 		return -EOWNERDEAD;
 	return 0;
@@ -233,14 +236,16 @@ static int ctx_map_batch(struct platform_ctx *ctx)
 	return r == (int64_t)STUB_BATCH ? 0 : (int)r;
 }
 
-static void *pair_main(void *arg)
+/* Waits for the order to seize, and obeys. */
+static int ctx_begin(struct platform_ctx *ctx)
 {
-	struct platform_ctx *ctx = arg;
-	enum after what = AFTER_PARK;
+	int32_t order;
 	int r;
 
-	self_ctx = ctx;
-	ctx->sentry_tid = (pid_t)syscall(SYS_gettid);
+	while ((order = atomic_load(&ctx->started)) == START_WAITS)
+		ptrace_futex_wait(&ctx->started, START_WAITS);
+	if (order == START_ABANDONED)
+		return -ECANCELED;
 	r = ctx_seize(ctx);
 	if (!r && ctx->first)
 		r = ctx_map_batch(ctx);
@@ -251,6 +256,18 @@ static void *pair_main(void *arg)
 		ctx->as->threads++;
 		mutex_unlock(&ctx->as->lock);
 	}
+	return r;
+}
+
+static void *pair_main(void *arg)
+{
+	struct platform_ctx *ctx = arg;
+	enum after what = AFTER_PARK;
+	int r;
+
+	self_ctx = ctx;
+	ctx->sentry_tid = (pid_t)syscall(SYS_gettid);
+	r = ctx_begin(ctx);
 	atomic_store(&ctx->started, r);
 	ptrace_futex_wake(&ctx->started, 1);
 	/* After a failure the starter frees ctx. A traced stub dies with this thread. */
@@ -297,32 +314,56 @@ static int pair_thread_create(struct platform_ctx *ctx)
 	return -r;
 }
 
-int pair_start(struct platform_as *as, pid_t tid, bool first, struct platform_ctx **out)
+int pair_prepare(struct platform_as *as, bool first, struct platform_ctx **out)
 {
 	struct platform_ctx *ctx = calloc(1, sizeof(*ctx));
-	int r = -ENOMEM;
+	int r;
 
 	if (!ctx)
-		goto out;
+		return -ENOMEM;
 	ctx->as = as;
-	ctx->tgid = as->tgid;
-	ctx->tid = tid;
 	ctx->first = first;
-	atomic_init(&ctx->started, 1);
+	atomic_init(&ctx->started, START_WAITS);
 	atomic_init(&ctx->cpu, -1);
 	r = pair_thread_create(ctx);
-	if (r)
-		goto out;
-	while ((r = atomic_load(&ctx->started)) == 1)
-		ptrace_futex_wait(&ctx->started, 1);
-	if (r)
-		goto out;
-	atomic_fetch_add(&as->made, 1);
+	if (r) {
+		free(ctx);
+		return r;
+	}
 	*out = ctx;
 	return 0;
-out:
-	free(ctx);
+}
+
+/* Gives the waiting sentry thread its order; returns how that ended. ctx is freed unless it succeeded. */
+static int pair_order(struct platform_ctx *ctx, enum ctx_start order)
+{
+	int32_t r;
+
+	atomic_store(&ctx->started, order);
+	ptrace_futex_wake(&ctx->started, 1);
+	while ((r = atomic_load(&ctx->started)) > 0)
+		ptrace_futex_wait(&ctx->started, (uint32_t)r);
+	if (r)
+		free(ctx);
 	return r;
+}
+
+int pair_start(struct platform_ctx *ctx, pid_t tid)
+{
+	struct platform_as *as = ctx->as;
+	int r;
+
+	ctx->tgid = as->tgid;
+	ctx->tid = tid;
+	r = pair_order(ctx, START_SEIZE);
+	if (!r)
+		atomic_fetch_add(&as->made, 1);
+	return r;
+}
+
+void pair_abandon(struct platform_ctx *ctx)
+{
+	(void)!pair_order(ctx, START_ABANDONED);
 }
 
 /* --- starting --- */
@@ -331,16 +372,25 @@ out:
 static int clone_thread(struct platform_as *as, struct platform_ctx **out)
 {
 	struct platform_ctx *self = platform_ctx_self();
+	struct platform_ctx *ctx;
 	int64_t tid;
+	int r;
 
 	if (!self || self->as != as)
 		return -EAGAIN;
+	r = pair_prepare(as, false, &ctx);
+	if (r)
+		return r;
 	if (inject_clone(self, STUB_THREAD_FLAGS, &tid))
-		return -EOWNERDEAD;
-	if (tid < 0)
+		tid = -EOWNERDEAD;
+	if (tid < 0) {
+		pair_abandon(ctx);
 		return (int)tid;
-	/* If it cannot be seized, it ends by itself, and the stub with it. */
-	return pair_start(as, (pid_t)tid, false, out);
+	}
+	r = pair_start(ctx, (pid_t)tid);
+	if (!r)
+		*out = ctx;
+	return r;
 }
 
 int platform_start(struct platform_as *as, platform_fn fn, void *arg)

@@ -92,20 +92,25 @@ void as_free(struct platform_as *as)
 static int as_make(struct platform_as **out)
 {
 	struct platform_as *as = as_alloc();
-	struct platform_ctx *ctx = NULL;
+	struct platform_ctx *ctx;
 	int r;
 
 	if (!as)
 		return -ENOMEM;
+	r = pair_prepare(as, true, &ctx);
+	if (r)
+		goto out;
 	as->tgid = keeper_new_stub();
-	r = as->tgid < 0 ? (int)as->tgid : pair_start(as, as->tgid, true, &ctx);
-	if (r && as->tgid > 0) {
+	if (as->tgid < 0) {
+		r = (int)as->tgid;
+		pair_abandon(ctx);
+		goto out;
+	}
+	r = pair_start(ctx, as->tgid);
+	if (r) {
 		kill(as->tgid, SIGKILL);
 		waitpid(as->tgid, NULL, __WALL);
-	}
-	if (r) {
-		as_free(as);
-		return r == -EOWNERDEAD ? -EAGAIN : r;
+		goto out;
 	}
 	atomic_fetch_add_explicit(&stubs_made, 1, memory_order_relaxed);
 	mutex_lock(&as->lock);
@@ -114,6 +119,9 @@ static int as_make(struct platform_as **out)
 	mutex_unlock(&as->lock);
 	*out = as;
 	return 0;
+out:
+	as_free(as);
+	return r == -EOWNERDEAD ? -EAGAIN : r;
 }
 
 int platform_as_new(struct platform_as **out)

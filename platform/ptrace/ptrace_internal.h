@@ -48,14 +48,15 @@ static inline uint64_t stub_address(const char *symbol)
 enum { CTX_IN_GUEST = 1, CTX_INTERRUPT = 2 };
 
 enum ctx_job { JOB_NONE, JOB_RUN, JOB_RESET, JOB_END };
+enum ctx_start { START_WAITS = 1, START_SEIZE, START_ABANDONED };
 
 struct platform_ctx {
 	struct platform_as *as; /* (I) */
-	pid_t tgid, tid; /* (I) the stub thread */
+	pid_t tgid, tid; /* (I) once started: the stub thread */
 	pid_t sentry_tid; /* (I) once started */
 	_Atomic uint32_t flags; /* (A) CTX_* */
 	_Atomic uint32_t job; /* (A) enum ctx_job: the futex a parked context sleeps on */
-	_Atomic int32_t started; /* (A) futex: 1 until the stub thread is seized, then 0 or negative errno */
+	_Atomic int32_t started; /* (A) futex: enum ctx_start until the stub thread is seized, then 0 or negative errno */
 	platform_fn fn; /* written before job is JOB_RUN */
 	void *arg;
 	bool first; /* (I) the stub's first thread: it maps the batch pages, and is never ended alone */
@@ -160,7 +161,7 @@ int filter_build(struct sock_fprog *prog) MUST_CHECK;
 enum { STUB_FD_BATCH = 1 }; /* the batch file's descriptor in every stub */
 int keeper_start(const char **why) MUST_CHECK;
 void keeper_stop(void);
-/* A new stub process, asleep in the stub page for a second or two: its pid, or negative errno. */
+/* A new stub process, asleep in the stub page until it is seized, or for half a minute: its pid, or negative errno. */
 pid_t keeper_new_stub(void) MUST_CHECK;
 /* The sentry's view of batch piece `index`. */
 struct stub_call *keeper_batch(unsigned index);
@@ -215,8 +216,12 @@ void as_free(struct platform_as *as);
 
 /* --- pair.c --- */
 enum { PARKED_MAX = 4 };
-/* Makes a context for stub thread tid of as and waits until its stub thread is seized. */
-int pair_start(struct platform_as *as, pid_t tid, bool first, struct platform_ctx **out) MUST_CHECK;
+/* Makes a context of as with its sentry thread, which waits for pair_start() or pair_abandon(). */
+int pair_prepare(struct platform_as *as, bool first, struct platform_ctx **out) MUST_CHECK;
+/* Gives it stub thread tid and waits until that is seized. Frees ctx on failure. */
+int pair_start(struct platform_ctx *ctx, pid_t tid) MUST_CHECK;
+/* There is no stub thread for it: ends the sentry thread and frees ctx. */
+void pair_abandon(struct platform_ctx *ctx);
 void pair_give_job(struct platform_ctx *ctx, enum ctx_job job);
 /* Ends every parked context of as. as->lock held. */
 void pair_end_all_locked(struct platform_as *as);

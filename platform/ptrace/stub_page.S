@@ -75,7 +75,7 @@ stub_exit_end:
 
 	.balign 8
 .Ltimeout:
-	.quad	2, 0				/* two seconds */
+	.quad	30, 0				/* seconds: a busy host may take a few to seize it */
 stub_page_end:
 
 	.section .note.GNU-stack, "", @progbits
