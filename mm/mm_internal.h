@@ -150,6 +150,10 @@ void vma_bury_locked(struct mm *mm, const struct vma *v);
 int vma_insert_locked(struct mm *mm, struct range r, const struct vma *v) MUST_CHECK;
 /* Counters follow what v says of `bytes`, added or (negative) removed. */
 void vma_account_locked(struct mm *mm, const struct vma *v, int64_t bytes);
+/* Splits vmas at the ends of r and reserves what removing those in it needs; segset_merge_range() undoes it. -EPERM if one is sealed. */
+int vma_removal_prepare_locked(struct mm *mm, struct range r) MUST_CHECK;
+/* Removes the vmas in a prepared range, which has no pmas any more. */
+void vma_remove_locked(struct mm *mm, struct range r);
 /* Removes every vma and pma in r, stub first. On failure vmas are unchanged; -EPERM if one of them is sealed. */
 int mm_unmap_locked(struct mm *mm, struct range r) MUST_CHECK;
 /* May `more` segments be added? -ENOMEM at the map count limit or without memory; reserves them. */

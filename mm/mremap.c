@@ -158,8 +158,8 @@ static void unlock_source(struct mm *mm, uint64_t addr)
 
 static int move_vma(struct mm *mm, struct seg g, const struct remap *a, uint64_t *out)
 {
-	struct range from = { a->old, a->old + a->old_len }, to, moved;
-	bool locked = vma_of(g)->lock == VMA_LOCKED;
+	struct range from = { a->old, a->old + a->old_len }, to;
+	bool locked = vma_of(g)->lock == VMA_LOCKED, goes = a->old_len && !(a->flags & MREMAP_DONTUNMAP);
 	int access = vma_populate_access(vma_of(g)), err;
 
 	if (mm->vmas.count + 3 > MM_MAX_VMAS)
@@ -167,18 +167,21 @@ static int move_vma(struct mm *mm, struct seg g, const struct remap *a, uint64_t
 	err = place_copy(mm, g, a, &to);
 	if (err)
 		return err;
-	moved = range_make(from.start, from.start + MIN(a->old_len, a->new_len));
-	err = move_pmas(mm, moved, to.start - from.start);
-	if (!err && a->old_len && !(a->flags & MREMAP_DONTUNMAP)) {
-		err = mm_unmap_locked(mm, from);
-		if (err && move_pmas(mm, range_make(to.start, to.start + range_len(moved)), from.start - to.start))
-			panic("mremap: the way back is blocked");
+	/* What can fail of the removal is done before the move, which has no way back that is certain. */
+	if (goes)
+		err = vma_removal_prepare_locked(mm, from);
+	if (!err) {
+		err = move_pmas(mm, range_make(from.start, from.start + MIN(a->old_len, a->new_len)), to.start - from.start);
+		if (err && goes)
+			segset_merge_range(&mm->vmas, from);
 	}
 	if (err) {
 		if (mm_unmap_locked(mm, to))
 			log_debug("mremap: a copy of a vma stays at %#lx", to.start);
 		return err;
 	}
+	if (goes)
+		vma_remove_locked(mm, from);
 	*out = to.start;
 	if (a->flags & MREMAP_DONTUNMAP)
 		unlock_source(mm, from.start);

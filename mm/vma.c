@@ -221,31 +221,36 @@ static int count_removable(struct mm *mm, struct range r)
 	return n;
 }
 
-int mm_unmap_locked(struct mm *mm, struct range r)
+/* Splits vmas at the ends of r; segset_merge_range() undoes it. */
+static int vma_split_locked(struct mm *mm, struct range r)
 {
-	int n = count_removable(mm, r), err;
-	struct seg g;
+	int err = vma_reserve_locked(mm, 2);
 
-	mutex_assert_held(&mm->mapping);
-	mutex_assert_held(&mm->active);
-	if (n <= 0)
-		return n;
-	err = vma_reserve_locked(mm, 2);
-	if (!err)
-		err = vma_grave_reserve_locked(mm, (size_t)n);
 	if (!err)
 		err = segset_split_at_ends(&mm->vmas, r);
-	if (err)
-		return err;
-	if (mm->vmas.count > MM_MAX_VMAS)
+	if (!err && mm->vmas.count > MM_MAX_VMAS)
 		err = -ENOMEM;
-	else
-		err = pmas_drop_locked(mm, r, DROP_ALL);
-	if (err) {
+	if (err)
 		segset_merge_range(&mm->vmas, r);
-		return err;
-	}
-	g = segset_lower_bound(&mm->vmas, r.start);
+	return err;
+}
+
+int vma_removal_prepare_locked(struct mm *mm, struct range r)
+{
+	int n = count_removable(mm, r), err;
+
+	mutex_assert_held(&mm->mapping);
+	if (n <= 0)
+		return n;
+	err = vma_grave_reserve_locked(mm, (size_t)n);
+	return err ? err : vma_split_locked(mm, r);
+}
+
+void vma_remove_locked(struct mm *mm, struct range r)
+{
+	struct seg g = segset_lower_bound(&mm->vmas, r.start);
+
+	mutex_assert_held(&mm->mapping);
 	while (seg_ok(g) && seg_start(g) < r.end) {
 		struct vma v = *vma_of(g);
 		struct range at = seg_range(g);
@@ -255,7 +260,21 @@ int mm_unmap_locked(struct mm *mm, struct range r)
 		vma_bury_locked(mm, &v);
 		g = gap_next_seg(&mm->vmas, segset_remove(&mm->vmas, g));
 	}
-	return 0;
+}
+
+int mm_unmap_locked(struct mm *mm, struct range r)
+{
+	int err = vma_removal_prepare_locked(mm, r);
+
+	mutex_assert_held(&mm->active);
+	if (err)
+		return err;
+	err = pmas_drop_locked(mm, r, DROP_ALL);
+	if (err)
+		segset_merge_range(&mm->vmas, r);
+	else
+		vma_remove_locked(mm, r);
+	return err;
 }
 
 uint64_t vma_covered_to_locked(struct mm *mm, struct range r)
@@ -321,15 +340,9 @@ int vma_modify_locked(struct mm *mm, struct range r, void (*fn)(struct vma *v, i
 	int err;
 
 	mutex_assert_held(&mm->mapping);
-	err = vma_reserve_locked(mm, 2);
-	if (!err)
-		err = segset_split_at_ends(&mm->vmas, r);
-	if (!err && mm->vmas.count > MM_MAX_VMAS)
-		err = -ENOMEM;
-	if (err) {
-		segset_merge_range(&mm->vmas, r);
+	err = vma_split_locked(mm, r);
+	if (err)
 		return err;
-	}
 	for (g = segset_lower_bound(&mm->vmas, r.start); seg_ok(g) && seg_start(g) < r.end; g = seg_next(g)) {
 		struct vma *v = vma_of(g);
 		int64_t len = (int64_t)range_len(seg_range(g));
