@@ -14,6 +14,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+/* No memory for a larger table: the element is not added, and its hh.tbl is NULL. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 struct mapped {
@@ -25,6 +27,7 @@ struct mapping_mm {
 	struct mm *mm;
 	struct segset ranges; /* guest addresses -> struct mapped */
 	uint64_t visited; /* the last pass that visited it */
+	TAILQ_ENTRY(mapping_mm) link; /* who was not visited in this pass comes before who was */
 	UT_hash_handle hh;
 };
 
@@ -52,6 +55,7 @@ static const struct segset_ops mapped_ops = {
 void mappings_init(struct mappings *ms)
 {
 	*ms = (struct mappings){ .lock = MUTEX_INITIALIZER, .invalidating = MUTEX_INITIALIZER };
+	TAILQ_INIT(&ms->order);
 }
 
 void mappings_destroy(struct mappings *ms)
@@ -69,11 +73,29 @@ static struct mapping_mm *find_mm(struct mappings *ms, struct mm *mm)
 	return e;
 }
 
+static struct mapping_mm *add_mm(struct mappings *ms, struct mm *mm)
+{
+	struct mapping_mm *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->mm = mm;
+	segset_init(&e->ranges, &mapped_ops);
+	HASH_ADD_PTR(ms->mms, mm, e);
+	if (!e->hh.tbl) {
+		free(e);
+		return NULL;
+	}
+	TAILQ_INSERT_HEAD(&ms->order, e, link);
+	return e;
+}
+
 static void forget_if_empty(struct mappings *ms, struct mapping_mm *e)
 {
 	if (!segset_empty(&e->ranges))
 		return;
 	HASH_DEL(ms->mms, e);
+	TAILQ_REMOVE(&ms->order, e, link);
 	segset_clear(&e->ranges);
 	free(e);
 }
@@ -88,14 +110,10 @@ int mappings_add(struct mappings *ms, struct mm *mm, struct range r, uint64_t of
 
 	mutex_lock(&ms->lock);
 	e = find_mm(ms, mm);
-	if (!e) {
-		e = calloc(1, sizeof(*e));
-		if (!e)
-			goto out;
-		e->mm = mm;
-		segset_init(&e->ranges, &mapped_ops);
-		HASH_ADD_PTR(ms->mms, mm, e);
-	}
+	if (!e)
+		e = add_mm(ms, mm);
+	if (!e)
+		goto out;
 	err = segset_reserve(&e->ranges, 3);
 	if (!err)
 		err = segset_insert(&e->ranges, segset_find_gap(&e->ranges, r.start, &ok), r, &v, &out);
@@ -162,11 +180,11 @@ bool mappings_empty(struct mappings *ms)
 
 size_t mappings_count(struct mappings *ms)
 {
-	struct mapping_mm *e, *tmp;
+	struct mapping_mm *e;
 	size_t n = 0;
 
 	mutex_lock(&ms->lock);
-	HASH_ITER (hh, ms->mms, e, tmp)
+	TAILQ_FOREACH (e, &ms->order, link)
 		n += e->ranges.count;
 	mutex_unlock(&ms->lock);
 	return n;
@@ -185,17 +203,17 @@ bool mappings_writable(struct mappings *ms)
 /* An mm that this pass has not visited, with a reference; NULL when there is none. */
 static struct mm *next_unvisited(struct mappings *ms, uint64_t pass)
 {
-	struct mapping_mm *e, *tmp;
+	struct mapping_mm *e;
 	struct mm *mm = NULL;
 
 	mutex_lock(&ms->lock);
-	HASH_ITER (hh, ms->mms, e, tmp) {
-		if (e->visited >= pass)
-			continue;
+	e = TAILQ_FIRST(&ms->order);
+	if (e && e->visited < pass) {
 		e->visited = pass;
+		TAILQ_REMOVE(&ms->order, e, link);
+		TAILQ_INSERT_TAIL(&ms->order, e, link);
 		mm = e->mm; /* alive: it unregisters under this lock before it goes */
 		mm_get(mm);
-		break;
 	}
 	mutex_unlock(&ms->lock);
 	return mm;

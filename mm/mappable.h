@@ -14,6 +14,8 @@
 #include "mm/file.h"
 #include "mm/segset.h"
 
+#include <sys/queue.h>
+
 struct mm;
 struct mappable;
 
@@ -62,6 +64,7 @@ struct mappings {
 	struct mutex invalidating; /* one invalidation at a time; above the mm locks */
 	struct mutex lock; /* protects the rest */
 	struct mapping_mm *mms; /* hash table of mms that map something: mappable.c */
+	TAILQ_HEAD(, mapping_mm) order; /* the same ones, in the order of their next visit */
 	uint64_t writable; /* bytes mapped shared and possibly writable */
 	uint64_t pass; /* invalidations so far */
 };
