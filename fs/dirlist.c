@@ -2,18 +2,21 @@
 #include "fs/dirlist.h"
 
 #include "fs/vfs_internal.h"
+#include "mm/memfile.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct dirlist *dirlist_new(void)
+struct dirlist *dirlist_new(struct memfile *account)
 {
 	struct dirlist *l = calloc(1, sizeof(*l));
 
-	if (l)
+	if (l) {
 		ref_init(&l->ref);
+		l->account = account;
+	}
 	return l;
 }
 
@@ -26,23 +29,31 @@ void dirlist_put(struct dirlist *l)
 {
 	if (!l || !ref_put(&l->ref))
 		return;
+	if (l->account)
+		memfile_uncharge(l->account, l->cap + l->offsets_cap * sizeof(*l->offsets));
 	free(l->blob);
 	free(l->offsets);
 	free(l);
 }
 
-static bool reserve(void **p, size_t *cap, size_t need, size_t unit)
+static bool reserve(struct memfile *account, void **p, size_t *cap, size_t need, size_t unit)
 {
-	size_t n = *cap ? *cap : 64;
+	size_t n = *cap ? *cap : 64, more;
 	void *q;
 
 	if (need <= *cap)
 		return true;
 	while (n < need)
 		n *= 2;
-	q = realloc(*p, n * unit);
-	if (!q)
+	more = (n - *cap) * unit;
+	if (account && memfile_charge(account, more))
 		return false;
+	q = realloc(*p, n * unit);
+	if (!q) {
+		if (account)
+			memfile_uncharge(account, more);
+		return false;
+	}
 	*p = q;
 	*cap = n;
 	return true;
@@ -57,8 +68,8 @@ void dirlist_add(struct dirlist *l, const char *name, size_t len, uint64_t ino, 
 	char *p;
 
 	if (l->failed || len > NAME_MAX || l->size + need > UINT32_MAX ||
-	    !reserve((void **)&l->blob, &l->cap, l->size + need, 1) ||
-	    !reserve((void **)&l->offsets, &l->offsets_cap, l->count + 1, sizeof(*l->offsets))) {
+	    !reserve(l->account, (void **)&l->blob, &l->cap, l->size + need, 1) ||
+	    !reserve(l->account, (void **)&l->offsets, &l->offsets_cap, l->count + 1, sizeof(*l->offsets))) {
 		l->failed = true;
 		return;
 	}

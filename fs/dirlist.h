@@ -15,6 +15,7 @@ struct dirlist {
 	char *blob;
 	uint32_t *offsets;
 	bool failed; /* memory ran out while adding */
+	struct memfile *account; /* what the entries' memory is charged to; borrowed; NULL: nothing */
 };
 
 struct dirlist_entry {
@@ -24,7 +25,7 @@ struct dirlist_entry {
 	const char *name; /* NUL-terminated */
 };
 
-struct dirlist *dirlist_new(void);
+struct dirlist *dirlist_new(struct memfile *account);
 void dirlist_get(struct dirlist *l);
 void dirlist_put(struct dirlist *l); /* may be NULL */
 /* Failure is remembered in l->failed. */

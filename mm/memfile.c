@@ -42,6 +42,7 @@
 #define CHUNK_SIZE (256ULL << 20)
 #define FILE_MAX (16ULL << 40)
 #define TOP_MIN (64ULL << 20)
+#define NO_LIMIT UINT64_MAX
 
 enum {
 	CHUNKS = FILE_MAX / CHUNK_SIZE,
@@ -55,7 +56,7 @@ struct memfile {
 	struct mutex lock;
 	struct segset refs; /* of uint64_t; lock */
 	uint64_t limit; /* immutable */
-	uint64_t allocated; /* lock */
+	uint64_t allocated, charged; /* together never above the limit; lock */
 	uint64_t top; /* size of the file; lock */
 	struct mutex chunk_lock; /* making a chunk */
 	_Atomic(char *) chunks[CHUNKS];
@@ -193,7 +194,7 @@ int memfile_new(uint64_t limit, struct memfile **out)
 	mutex_init(&mf->lock);
 	mutex_init(&mf->chunk_lock);
 	segset_init(&mf->refs, &refs_ops);
-	mf->limit = limit ? limit : UINT64_MAX;
+	mf->limit = limit ? limit : NO_LIMIT;
 	*out = mf;
 	return 0;
 }
@@ -273,13 +274,18 @@ static bool find_room(struct memfile *mf, const struct want *w, uint64_t *off, s
 	return false;
 }
 
+static uint64_t left_locked(const struct memfile *mf)
+{
+	return mf->limit - mf->allocated - mf->charged;
+}
+
 static int alloc_locked(struct memfile *mf, const struct want *w, uint64_t *off)
 {
 	uint64_t one = 1;
 	struct gap p;
 	int err;
 
-	if (w->len > mf->limit || mf->allocated > mf->limit - w->len)
+	if (w->len > left_locked(mf))
 		return -ENOMEM;
 	err = segset_reserve(&mf->refs, SPARE_SPLITS);
 	while (!err && !find_room(mf, w, off, &p))
@@ -305,6 +311,49 @@ int memfile_alloc(struct memfile *mf, uint64_t len, uint64_t align, uint64_t ali
 	err = alloc_locked(mf, &w, off);
 	mutex_unlock(&mf->lock);
 	return err;
+}
+
+/* --- what is counted beside the pages --- */
+
+int memfile_charge(struct memfile *mf, uint64_t bytes)
+{
+	int err = -ENOMEM;
+
+	mutex_lock(&mf->lock);
+	if (bytes <= left_locked(mf)) {
+		mf->charged += bytes;
+		err = 0;
+	}
+	mutex_unlock(&mf->lock);
+	return err;
+}
+
+void memfile_uncharge(struct memfile *mf, uint64_t bytes)
+{
+	mutex_lock(&mf->lock);
+	assert(bytes <= mf->charged);
+	mf->charged -= bytes;
+	mutex_unlock(&mf->lock);
+}
+
+uint64_t memfile_charged(struct memfile *mf)
+{
+	uint64_t n;
+
+	mutex_lock(&mf->lock);
+	n = mf->charged;
+	mutex_unlock(&mf->lock);
+	return n;
+}
+
+uint64_t memfile_left(struct memfile *mf)
+{
+	uint64_t n;
+
+	mutex_lock(&mf->lock);
+	n = mf->limit == NO_LIMIT ? UINT64_MAX : left_locked(mf);
+	mutex_unlock(&mf->lock);
+	return n;
 }
 
 /* --- references --- */
@@ -525,7 +574,7 @@ bool memfile_check(struct memfile *mf)
 	bool good;
 
 	mutex_lock(&mf->lock);
-	good = segset_check(&mf->refs) && segset_span(&mf->refs) == mf->allocated && mf->allocated <= mf->limit;
+	good = segset_check(&mf->refs) && segset_span(&mf->refs) == mf->allocated && mf->allocated <= mf->limit - mf->charged;
 	for (g = segset_first(&mf->refs); good && seg_ok(g); prev = g, g = seg_next(g)) {
 		good = seg_end(g) <= mf->top;
 		if (seg_ok(prev) && seg_end(prev) == seg_start(g) && *refs_of(prev) == *refs_of(g) && *refs_of(g))

@@ -6,6 +6,9 @@
  * the file at once, so it goes back to the host and reads as zero when it is allocated again. The sentry maps the file in
  * fixed chunks on first use, so the internal address of an offset is arithmetic and never changes.
  *
+ * Its limit is the guest's memory limit, so the account is kept here of everything that counts against it: the pages, and the
+ * sentry's own memory where a guest can make that grow without having pages, as by files without contents (memfile_charge).
+ *
  * Locks: its own mutex, a leaf but for nothing. Safe from any thread.
  */
 #ifndef MM_MEMFILE_H
@@ -16,7 +19,7 @@
 struct memfile;
 struct io;
 
-/* limit: how many bytes may be allocated at once; 0 for no limit. */
+/* limit: how many bytes may be allocated and charged at once; 0 for no limit. */
 int memfile_new(uint64_t limit, struct memfile **out) MUST_CHECK;
 void memfile_free(struct memfile *mf);
 /* The memory file as something pmas can refer to. */
@@ -27,6 +30,11 @@ enum memfile_dir { MEMFILE_BOTTOM_UP, MEMFILE_TOP_DOWN };
  * (power of two, at least a page). -ENOMEM: limit, or the host. */
 int memfile_alloc(struct memfile *mf, uint64_t len, uint64_t align, uint64_t align_offset, enum memfile_dir dir,
 		  uint64_t *off) MUST_CHECK;
+/* Counts bytes of the sentry's own memory against the limit, until they are given back. -ENOMEM: it has no room for them. */
+int memfile_charge(struct memfile *mf, uint64_t bytes) MUST_CHECK;
+void memfile_uncharge(struct memfile *mf, uint64_t bytes);
+/* How many bytes the limit leaves; UINT64_MAX without a limit. */
+uint64_t memfile_left(struct memfile *mf);
 void memfile_ref(struct memfile *mf, struct range r);
 void memfile_unref(struct memfile *mf, struct range r);
 /* Does every page of r have exactly one reference? */
@@ -41,8 +49,9 @@ void memfile_commit(struct memfile *mf, struct range r);
 uint64_t memfile_resident_in(struct memfile *mf, struct range r);
 /* Frees the pages of r but keeps the allocation: they read as zero. */
 int memfile_decommit(struct memfile *mf, struct range r) MUST_CHECK;
-/* Bytes allocated, and bytes that the host actually holds. */
+/* Bytes allocated, bytes charged, and bytes of the file that the host actually holds. */
 uint64_t memfile_allocated(struct memfile *mf);
+uint64_t memfile_charged(struct memfile *mf);
 uint64_t memfile_resident(struct memfile *mf);
 bool memfile_check(struct memfile *mf);
 

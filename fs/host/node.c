@@ -400,7 +400,7 @@ int host_list(struct inode *dir, struct dirlist **out)
 		*out = l;
 		return 0;
 	}
-	l = dirlist_new();
+	l = dirlist_new(NULL);
 	if (!l)
 		return -ENOMEM;
 	r = read_list(n, l);

@@ -201,7 +201,9 @@ static ssize_t reg_write(struct file *f, struct io *io, off_t *pos, int flags)
 
 	if (!io->left)
 		return 0;
-	tmpfs_pin(n);
+	r = tmpfs_pin(n);
+	if (r)
+		return r;
 	mutex_lock(&n->inode.lock);
 	r = write_locked(f, n, io, pos, flags, limit);
 	mutex_unlock(&n->inode.lock);
@@ -280,10 +282,10 @@ static off_t reg_seek(struct file *f, off_t off, int whence)
 static int reg_truncate(struct file *f, off_t size)
 {
 	struct tmpfs_node *n = f->private;
-	int r;
+	int r = tmpfs_pin(n);
 
-	tmpfs_pin(n);
-	r = tmpfs_data_truncate(n, (uint64_t)size);
+	if (!r)
+		r = tmpfs_data_truncate(n, (uint64_t)size);
 	if (!r)
 		written(n);
 	return r;
@@ -322,7 +324,9 @@ static int reg_allocate(struct file *f, int mode, off_t off, off_t len)
 		return -EOPNOTSUPP;
 	if (mode & FALLOC_FL_PUNCH_HOLE && !(mode & FALLOC_FL_KEEP_SIZE))
 		return -EOPNOTSUPP;
-	tmpfs_pin(n);
+	r = tmpfs_pin(n);
+	if (r)
+		return r;
 	mutex_lock(&n->inode.lock);
 	r = allocate_locked(n, mode, (uint64_t)off, (uint64_t)off + (uint64_t)len);
 	mutex_unlock(&n->inode.lock);

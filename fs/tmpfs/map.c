@@ -109,9 +109,10 @@ static int map_translate(struct mappable *m, struct range required, struct range
 static int map_punch(struct mappable *m, struct range r)
 {
 	struct tmpfs_node *n = data_of(m)->node;
-	int e = 0;
+	int e = tmpfs_pin(n);
 
-	tmpfs_pin(n);
+	if (e)
+		return e;
 	mutex_lock(&n->inode.lock);
 	if (n->reg->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		e = -EPERM;
@@ -176,7 +177,9 @@ static int prepare_shared(struct file *f, struct tmpfs_node *n, int prot)
 		return -EPERM;
 	if (!file_writable(f))
 		return 0;
-	tmpfs_pin(n);
+	r = tmpfs_pin(n);
+	if (r)
+		return r;
 	mutex_lock(&n->inode.lock);
 	r = tmpfs_copy_up(n, UINT64_MAX);
 	mutex_unlock(&n->inode.lock);

@@ -46,6 +46,7 @@ uint64_t tmpfs_name_count(struct tmpfs_node *dir)
 
 static void delete(struct tmpfs_node *dir, struct tmpfs_name *e)
 {
+	tmpfs_uncharge_name(tmpfs_of(&dir->inode), e);
 	HASH_DEL(dir->table, e);
 	free(e);
 }
@@ -77,13 +78,11 @@ static void unbind_weak(struct tmpfs_name *e)
 
 /* --- pinning --- */
 
-/* Makes n's name strong. Returns the parent whose reference n gave up, or NULL if n was pinned already or has no name. */
+/* Makes n's weak name strong. Returns the parent, with the reference that n gives up. */
 static struct tmpfs_node *pin_one_locked(struct tmpfs_node *n)
 {
 	struct tmpfs_node *parent = n->parent;
 
-	if (!n->entry)
-		return NULL;
 	inode_get(&n->inode);
 	n->entry->strong = true;
 	n->entry = NULL;
@@ -93,23 +92,41 @@ static struct tmpfs_node *pin_one_locked(struct tmpfs_node *n)
 	return parent;
 }
 
-void tmpfs_pin(struct tmpfs_node *n)
+/* What n's weak name leads through. Returns the first that was pinned before, if n was not, with a reference. */
+static struct tmpfs_node *pin_chain_locked(struct tmpfs_node *n)
+{
+	bool held = false;
+
+	while (n->entry) {
+		struct tmpfs_node *parent = pin_one_locked(n);
+
+		/* Its name has a reference now, so this is not the last one. */
+		if (held)
+			inode_put(&n->inode);
+		held = true;
+		n = parent;
+	}
+	return held ? n : NULL;
+}
+
+int tmpfs_pin(struct tmpfs_node *n)
 {
 	struct tmpfs *fs = tmpfs_of(&n->inode);
-	struct tmpfs_node *parent, *last = NULL;
+	struct tmpfs_node *top = NULL;
+	int r;
 
 	if (!fs->lower)
-		return;
-	for (; n; n = parent) {
-		mutex_lock(&fs->names);
+		return 0;
+	mutex_lock(&fs->names);
+	r = tmpfs_charge_chain_locked(n);
+	if (!r) {
 		overlay_link_keep_locked(n);
-		parent = pin_one_locked(n);
-		mutex_unlock(&fs->names);
-		/* Pinned before the reference goes, so that it cannot die in between. */
-		if (last)
-			inode_put(&last->inode);
-		last = parent;
+		top = pin_chain_locked(n);
 	}
+	mutex_unlock(&fs->names);
+	if (top)
+		inode_put(&top->inode);
+	return r;
 }
 
 void tmpfs_names_release(struct tmpfs_node *n)
@@ -173,34 +190,50 @@ static int lookup_lower(struct tmpfs_node *dir, const char *name, size_t len, st
 	return r ? r : node_over(tmpfs_of(&dir->inode), child, out, shared);
 }
 
+/* A name that is to stay, and so its node. A new one that cannot be charged goes again. */
+static int charge_locked(struct tmpfs_node *dir, struct tmpfs_name *e, struct tmpfs_node *n, bool made)
+{
+	struct tmpfs *fs = tmpfs_of(&dir->inode);
+	int r = tmpfs_charge_node(n);
+
+	if (!r)
+		r = tmpfs_charge_name(fs, e);
+	if (r && made)
+		delete(dir, e);
+	return r;
+}
+
 /* A name that was looked up: weak, or strong if n may have a weak one already. */
 static int bind(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *n, bool strong)
 {
 	struct tmpfs *fs = tmpfs_of(&dir->inode);
 	struct tmpfs_name *e;
+	bool made;
+	int r;
 
 	mutex_lock(&fs->names);
 	e = find(dir, name, len);
-	if (e)
-		unbind_weak(e);
-	else
+	made = !e;
+	if (made)
 		e = add(dir, name, len);
-	if (e) {
+	r = !e || (strong && charge_locked(dir, e, n, made)) ? -ENOMEM : 0;
+	if (!r) {
+		unbind_weak(e);
 		e->node = n;
 		e->covers = true;
 	}
-	if (e && strong) {
+	if (!r && strong) {
 		e->strong = true;
 		inode_get(&n->inode);
 		dir->changes++;
 		forget_list(dir);
-	} else if (e) {
+	} else if (!r) {
 		n->entry = e;
 		n->parent = dir;
 		inode_get(&dir->inode);
 	}
 	mutex_unlock(&fs->names);
-	return e ? 0 : -ENOMEM;
+	return r;
 }
 
 int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
@@ -242,22 +275,23 @@ int tmpfs_name_put(struct tmpfs_node *dir, const char *name, size_t len, struct 
 	struct tmpfs *fs = tmpfs_of(&dir->inode);
 	struct tmpfs_node *old = NULL;
 	struct tmpfs_name *e;
+	bool made;
+	int r = tmpfs_pin(dir);
 
-	tmpfs_pin(dir);
+	if (r)
+		return r;
 	mutex_lock(&fs->names);
 	e = find(dir, name, len);
-	if (e) {
+	made = !e;
+	if (made)
+		e = add(dir, name, len);
+	r = e ? charge_locked(dir, e, child, made) : -ENOMEM;
+	if (!r) {
 		if (e->strong)
 			old = e->node;
-		else if (e->node)
+		else if (made || e->node)
 			dir->changes++;
 		unbind_weak(e);
-	} else {
-		e = add(dir, name, len);
-		if (e)
-			dir->changes++;
-	}
-	if (e) {
 		inode_get(&child->inode);
 		e->node = child;
 		e->strong = true;
@@ -266,7 +300,7 @@ int tmpfs_name_put(struct tmpfs_node *dir, const char *name, size_t len, struct 
 	mutex_unlock(&fs->names);
 	if (old)
 		inode_put(&old->inode);
-	return e ? 0 : -ENOMEM;
+	return r;
 }
 
 void tmpfs_name_remove(struct tmpfs_node *dir, const char *name, size_t len)
@@ -277,12 +311,10 @@ void tmpfs_name_remove(struct tmpfs_node *dir, const char *name, size_t len)
 
 	mutex_lock(&fs->names);
 	e = find(dir, name, len);
+	assert(!e || e->strong); /* the node was pinned, and so was this name, or it was strong before */
 	if (e) {
-		if (e->strong)
-			old = e->node;
-		else
-			dir->changes++;
-		unbind_weak(e);
+		old = e->node;
+		e->node = NULL;
 		e->strong = false;
 		if (!e->covers) {
 			delete(dir, e);
@@ -382,7 +414,7 @@ int tmpfs_list(struct inode *i, struct dirlist **out)
 		*out = lower;
 		return 0;
 	}
-	l = dirlist_new();
+	l = dirlist_new(fs->mf);
 	if (!l) {
 		dirlist_put(lower);
 		return -ENOMEM;

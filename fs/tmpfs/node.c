@@ -85,6 +85,7 @@ static void node_release(struct inode *i)
 	tmpfs_xattrs_free(n);
 	inode_put(n->lower);
 	free(n->target);
+	tmpfs_uncharge_node(n);
 	mutex_destroy(&n->data);
 	fs->nodes--;
 	free(n);
@@ -111,14 +112,12 @@ static int node_getattr(struct inode *i, struct attr *out)
 static int node_setattr(struct inode *i, const struct attr *a, unsigned valid)
 {
 	struct tmpfs_node *n = node_of(i);
+	int r = tmpfs_pin(n);
 
-	tmpfs_pin(n);
-	if (valid & ATTR_SIZE) {
-		int r = i->type == S_IFREG ? tmpfs_data_truncate(n, a->size) : -EINVAL;
-
-		if (r)
-			return r;
-	}
+	if (!r && valid & ATTR_SIZE)
+		r = i->type == S_IFREG ? tmpfs_data_truncate(n, a->size) : -EINVAL;
+	if (r)
+		return r;
 	mutex_lock(&n->data);
 	if (valid & ATTR_MODE && n->reg && n->reg->seals & F_SEAL_EXEC && (n->attr.mode ^ a->mode) & 0111) {
 		mutex_unlock(&n->data);
@@ -171,6 +170,7 @@ static int node_open(struct inode *i, struct path *path, int flags, struct file 
 
 /* --- names that are made and removed --- */
 
+/* Takes over target, of a symlink, in any case. */
 static int add_new(struct inode *dir, const char *name, size_t len, uint32_t mode, dev_t rdev, const struct cred *c,
 		   char *target, struct inode **out)
 {
@@ -184,16 +184,20 @@ static int add_new(struct inode *dir, const char *name, size_t len, uint32_t mod
 			mode |= S_ISGID;
 	}
 	r = tmpfs_node_new(tmpfs_of(dir), mode, c ? c->fsuid : 0, gid, rdev, &n);
-	if (r)
-		return r;
-	r = tmpfs_name_put(d, name, len, n);
 	if (r) {
-		inode_put(&n->inode);
+		free(target);
 		return r;
 	}
 	n->target = target;
 	if (target)
 		n->attr.size = strlen(target);
+	r = tmpfs_charge_node(n);
+	if (!r)
+		r = tmpfs_name_put(d, name, len, n);
+	if (r) {
+		inode_put(&n->inode);
+		return r;
+	}
 	if (S_ISDIR(mode))
 		tmpfs_set_nlink(d, 1);
 	tmpfs_touch(d);
@@ -216,23 +220,17 @@ static int node_symlink(struct inode *dir, const char *name, size_t len, const c
 			struct inode **out)
 {
 	char *copy = strdup(target);
-	int r;
 
-	if (!copy)
-		return -ENOMEM;
-	r = add_new(dir, name, len, S_IFLNK | 0777, 0, c, copy, out);
-	if (r)
-		free(copy);
-	return r;
+	return copy ? add_new(dir, name, len, S_IFLNK | 0777, 0, c, copy, out) : -ENOMEM;
 }
 
 static int node_link(struct inode *dir, const char *name, size_t len, struct inode *target)
 {
 	struct tmpfs_node *n = node_of(target);
-	int r;
+	int r = tmpfs_pin(n);
 
-	tmpfs_pin(n);
-	r = tmpfs_name_put(node_of(dir), name, len, n);
+	if (!r)
+		r = tmpfs_name_put(node_of(dir), name, len, n);
 	if (r)
 		return r;
 	tmpfs_set_nlink(n, 1);
@@ -242,7 +240,12 @@ static int node_link(struct inode *dir, const char *name, size_t len, struct ino
 
 static int node_unlink(struct inode *dir, const char *name, size_t len, struct inode *victim)
 {
-	tmpfs_pin(node_of(dir));
+	int r = tmpfs_pin(node_of(victim));
+
+	if (!r)
+		r = tmpfs_pin(node_of(dir));
+	if (r)
+		return r;
 	tmpfs_set_nlink(node_of(victim), -1);
 	tmpfs_name_remove(node_of(dir), name, len);
 	tmpfs_touch(node_of(dir));
@@ -255,7 +258,11 @@ static int node_rmdir(struct inode *dir, const char *name, size_t len, struct in
 
 	if (!tmpfs_dir_empty(node_of(victim), &err))
 		return err ? err : -ENOTEMPTY;
-	tmpfs_pin(node_of(dir));
+	err = tmpfs_pin(node_of(victim));
+	if (!err)
+		err = tmpfs_pin(node_of(dir));
+	if (err)
+		return err;
 	tmpfs_set_nlink(node_of(victim), -2);
 	tmpfs_set_nlink(node_of(dir), -1);
 	tmpfs_name_remove(node_of(dir), name, len);
@@ -271,6 +278,11 @@ static int node_tmpfile(struct inode *dir, uint32_t mode, const struct cred *c, 
 	if (r)
 		return r;
 	n->attr.nlink = 0;
+	r = tmpfs_charge_node(n);
+	if (r) {
+		inode_put(&n->inode);
+		return r;
+	}
 	*out = &n->inode;
 	return 0;
 }
@@ -304,19 +316,20 @@ static int node_rename(struct inode *olddir, const char *oldname, size_t oldlen,
 
 	if (target && target->type == S_IFDIR && !exchange && !tmpfs_dir_empty(node_of(target), &r))
 		return r ? r : -ENOTEMPTY;
-	tmpfs_pin(n);
+	r = tmpfs_pin(n);
+	if (!r)
+		r = tmpfs_pin(exchange ? node_of(target) : from);
+	if (r)
+		return r;
 	if (exchange) {
-		tmpfs_pin(node_of(target));
 		r = tmpfs_names_swap(from, oldname, oldlen, to, newname, newlen);
 	} else {
 		inode_get(i);
 		if (target)
 			inode_get(target);
 		r = tmpfs_name_put(to, newname, newlen, n);
-		if (!r) {
-			tmpfs_pin(from);
+		if (!r)
 			tmpfs_name_remove(from, oldname, oldlen);
-		}
 		inode_put(i);
 	}
 	if (!r)

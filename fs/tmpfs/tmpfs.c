@@ -24,8 +24,8 @@ static int tmpfs_statfs(struct filesystem *base, struct statfs *out)
 	out->f_bsize = out->f_frsize = PAGE_SIZE;
 	out->f_blocks = total;
 	out->f_bfree = out->f_bavail = total > used ? total - used : 0;
-	out->f_files = total;
-	out->f_ffree = out->f_bfree;
+	out->f_ffree = MIN(MAX(out->f_bfree, (uint64_t)1 << 20), tmpfs_nodes_left(fs));
+	out->f_files = fs->nodes + out->f_ffree;
 	out->f_namelen = NAME_MAX;
 	out->f_fsid.__val[0] = (int)base->dev;
 	return 0;
@@ -138,6 +138,9 @@ int memfd_new(const char *name, int seals, uint32_t mode, const struct cred *c, 
 	if (r)
 		return r;
 	n->attr.nlink = 0;
+	r = tmpfs_charge_node(n);
+	if (r)
+		goto out_node;
 	snprintf(full, sizeof(full), "/memfd:%s", name);
 	p = malloc(sizeof(*p));
 	r = tmpfs_data_get(n, &d);
@@ -157,7 +160,9 @@ int memfd_new(const char *name, int seals, uint32_t mode, const struct cred *c, 
 	free(p);
 	return r;
 out_nomem:
+	r = -ENOMEM;
 	free(p);
+out_node:
 	inode_put(&n->inode);
-	return -ENOMEM;
+	return r;
 }

@@ -12,6 +12,7 @@
  * change cannot be lost. Because upper and lower are one inode object, descriptors, locks and mappings see one file before
  * and after copy-up, and a renamed directory takes its lower half along.
  * A plain tmpfs has no lower inodes; all its names are strong.
+ * What stays counts against the memory limit: charge.c.
  *
  * Locks, in this order:
  *   inode.lock  VFS: held over all operations on names of a directory; taken by writes to a file (atomic writes, O_APPEND)
@@ -53,6 +54,7 @@ struct tmpfs_name {
 	struct tmpfs_node *node; /* NULL: a whiteout */
 	bool strong; /* holds a reference on node */
 	bool covers; /* the lower directory has this name: removal leaves a whiteout */
+	bool charged; /* unless it is weak */
 	char name[];
 };
 
@@ -107,6 +109,7 @@ struct tmpfs_freed {
 struct tmpfs_xattr {
 	struct tmpfs_xattr *next;
 	size_t size;
+	uint64_t charged;
 	char *value; /* follows the name */
 	char name[];
 };
@@ -124,6 +127,7 @@ struct tmpfs_node {
 	struct tmpfs_node *parent; /* one reference while `entry` is weak, else NULL */
 	struct tmpfs_link *link; /* set before anybody else knows the node; or NULL */
 	struct dirlist *list; /* names: cached snapshot of a changed directory */
+	uint64_t charged; /* bytes, charge.c; 0: nothing yet */
 	/* (data) */
 	struct tmpfs_data *reg;
 	char *target; /* immutable: symlink */
@@ -149,6 +153,7 @@ int tmpfs_create(struct memfile *mf, struct filesystem *lower, uint64_t size_lim
 		 struct filesystem **out) MUST_CHECK;
 
 /* --- node.c --- */
+/* Not charged yet. */
 int tmpfs_node_new(struct tmpfs *fs, uint32_t mode, uid_t uid, gid_t gid, dev_t rdev, struct tmpfs_node **out) MUST_CHECK;
 /* A node over a lower inode, whose reference it takes over. */
 int tmpfs_node_over(struct tmpfs *fs, struct inode *lower, struct tmpfs_node **out) MUST_CHECK;
@@ -162,14 +167,29 @@ int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct inode *
 int tmpfs_list(struct inode *dir, struct dirlist **out);
 /* How many names dir has, with whiteouts. */
 uint64_t tmpfs_name_count(struct tmpfs_node *dir);
-/* From now on n and its ancestors stay. */
-void tmpfs_pin(struct tmpfs_node *n);
+/* From now on n and its ancestors stay. -ENOSPC: the memory limit has no room for them, and they are as they were. */
+int tmpfs_pin(struct tmpfs_node *n) MUST_CHECK;
 void tmpfs_names_release(struct tmpfs_node *n);
 int tmpfs_name_put(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *child) MUST_CHECK;
 void tmpfs_name_remove(struct tmpfs_node *dir, const char *name, size_t len);
-int tmpfs_name_reserve(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_name **out) MUST_CHECK;
 int tmpfs_names_swap(struct tmpfs_node *d1, const char *n1, size_t l1, struct tmpfs_node *d2, const char *n2, size_t l2) MUST_CHECK;
 bool tmpfs_dir_empty(struct tmpfs_node *dir, int *err);
+
+/* --- charge.c --- */
+/* What malloc takes for size bytes. */
+uint64_t tmpfs_heap_size(uint64_t size);
+/* -ENOSPC: the memory limit has no room. */
+int tmpfs_charge(struct tmpfs *fs, uint64_t bytes) MUST_CHECK;
+void tmpfs_uncharge(struct tmpfs *fs, uint64_t bytes);
+/* Once each, however often they are called. */
+int tmpfs_charge_node(struct tmpfs_node *n) MUST_CHECK;
+void tmpfs_uncharge_node(struct tmpfs_node *n);
+int tmpfs_charge_name(struct tmpfs *fs, struct tmpfs_name *e) MUST_CHECK;
+void tmpfs_uncharge_name(struct tmpfs *fs, struct tmpfs_name *e);
+/* n, and what its weak name and those of its ancestors lead through: all or nothing. fs->names held. */
+int tmpfs_charge_chain_locked(struct tmpfs_node *n) MUST_CHECK;
+/* How many files the memory limit has room for; UINT64_MAX without a limit. */
+uint64_t tmpfs_nodes_left(struct tmpfs *fs);
 
 /* --- data.c --- */
 /* The node's data, made at first use. */

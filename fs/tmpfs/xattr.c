@@ -37,43 +37,60 @@ static struct inode *lower_of(struct tmpfs_node *n)
 	return own ? NULL : n->lower;
 }
 
-static struct tmpfs_xattr *xattr_new(const char *name, size_t size)
+static int xattr_new(struct tmpfs *fs, const char *name, size_t size, struct tmpfs_xattr **out)
 {
-	size_t len = strlen(name);
-	struct tmpfs_xattr *x = calloc(1, sizeof(*x) + len + 1 + size);
+	size_t len = strlen(name), all = sizeof(struct tmpfs_xattr) + len + 1 + size;
+	uint64_t charged = tmpfs_heap_size(all);
+	struct tmpfs_xattr *x;
+	int r = tmpfs_charge(fs, charged);
 
-	if (!x)
-		return NULL;
+	if (r)
+		return r;
+	x = calloc(1, all);
+	if (!x) {
+		tmpfs_uncharge(fs, charged);
+		return -ENOMEM;
+	}
 	memcpy(x->name, name, len + 1);
 	x->value = x->name + len + 1;
 	x->size = size;
-	return x;
+	x->charged = charged;
+	*out = x;
+	return 0;
 }
 
-static void free_all(struct tmpfs_xattr *x)
+static void xattr_free(struct tmpfs *fs, struct tmpfs_xattr *x)
+{
+	if (x)
+		tmpfs_uncharge(fs, x->charged);
+	free(x);
+}
+
+static void free_all(struct tmpfs *fs, struct tmpfs_xattr *x)
 {
 	while (x) {
 		struct tmpfs_xattr *next = x->next;
 
-		free(x);
+		xattr_free(fs, x);
 		x = next;
 	}
 }
 
 /* One attribute of the lower inode in front of *list. One that has gone meanwhile is left out. */
-static int copy_one(struct inode *lower, const char *name, struct tmpfs_xattr **list)
+static int copy_one(struct tmpfs *fs, struct inode *lower, const char *name, struct tmpfs_xattr **list)
 {
 	ssize_t size = lower->ops->getxattr(lower, name, NULL, 0);
 	struct tmpfs_xattr *x;
+	int r;
 
 	if (size < 0)
 		return size == -ENODATA ? 0 : (int)size;
-	x = xattr_new(name, (size_t)size);
-	if (!x)
-		return -ENOMEM;
+	r = xattr_new(fs, name, (size_t)size, &x);
+	if (r)
+		return r;
 	size = size ? lower->ops->getxattr(lower, name, x->value, x->size) : 0;
 	if (size < 0) {
-		free(x);
+		xattr_free(fs, x);
 		return size == -ENODATA ? 0 : (int)size;
 	}
 	x->size = (size_t)size;
@@ -82,7 +99,7 @@ static int copy_one(struct inode *lower, const char *name, struct tmpfs_xattr **
 	return 0;
 }
 
-static int copy_lower(struct inode *lower, struct tmpfs_xattr **list)
+static int copy_lower(struct tmpfs *fs, struct inode *lower, struct tmpfs_xattr **list)
 {
 	char *names = malloc(XATTR_LIST_MAX);
 	ssize_t len;
@@ -93,7 +110,7 @@ static int copy_lower(struct inode *lower, struct tmpfs_xattr **list)
 	len = lower->ops->listxattr(lower, names, XATTR_LIST_MAX);
 	r = len < 0 && len != -EOPNOTSUPP ? (int)len : 0;
 	for (ssize_t at = 0; !r && at < len; at += (ssize_t)strlen(names + at) + 1)
-		r = copy_one(lower, names + at, list);
+		r = copy_one(fs, lower, names + at, list);
 	free(names);
 	return r;
 }
@@ -101,14 +118,16 @@ static int copy_lower(struct inode *lower, struct tmpfs_xattr **list)
 /* From now on n has its own. */
 static int copy_up(struct tmpfs_node *n)
 {
+	struct tmpfs *fs = tmpfs_of(&n->inode);
 	struct inode *lower = lower_of(n);
 	struct tmpfs_xattr *list = NULL;
 	int r;
 
 	if (!lower)
 		return 0;
-	r = copy_lower(lower, &list);
-	tmpfs_pin(n);
+	r = copy_lower(fs, lower, &list);
+	if (!r)
+		r = tmpfs_pin(n);
 	mutex_lock(&n->data);
 	if (!r && !n->own_xattrs) {
 		n->own_xattrs = true;
@@ -116,7 +135,7 @@ static int copy_up(struct tmpfs_node *n)
 		list = NULL;
 	}
 	mutex_unlock(&n->data);
-	free_all(list);
+	free_all(fs, list);
 	return r;
 }
 
@@ -169,7 +188,7 @@ static int replace_locked(struct tmpfs_node *n, struct tmpfs_xattr *add, int fla
 		p = &(*p)->next;
 	add->next = old ? old->next : NULL;
 	*p = add;
-	free(old);
+	xattr_free(tmpfs_of(&n->inode), old);
 	n->attr.ctime = tmpfs_now();
 	return 0;
 }
@@ -180,18 +199,18 @@ int tmpfs_setxattr(struct inode *i, const char *name, const void *buf, size_t si
 	struct tmpfs_xattr *x;
 	int r = copy_up(n);
 
+	if (!r)
+		r = tmpfs_pin(n);
+	if (!r)
+		r = xattr_new(tmpfs_of(i), name, size, &x);
 	if (r)
 		return r;
-	x = xattr_new(name, size);
-	if (!x)
-		return -ENOMEM;
 	memcpy(x->value, buf, size);
-	tmpfs_pin(n);
 	mutex_lock(&n->data);
 	r = replace_locked(n, x, flags);
 	mutex_unlock(&n->data);
 	if (r)
-		free(x);
+		xattr_free(tmpfs_of(i), x);
 	return r;
 }
 
@@ -228,9 +247,10 @@ int tmpfs_removexattr(struct inode *i, const char *name)
 	struct tmpfs_xattr **p, *x = NULL;
 	int r = copy_up(n);
 
+	if (!r)
+		r = tmpfs_pin(n);
 	if (r)
 		return r;
-	tmpfs_pin(n);
 	mutex_lock(&n->data);
 	for (p = &n->xattrs; *p; p = &(*p)->next) {
 		if (!strcmp((*p)->name, name)) {
@@ -241,12 +261,12 @@ int tmpfs_removexattr(struct inode *i, const char *name)
 		}
 	}
 	mutex_unlock(&n->data);
-	free(x);
+	xattr_free(tmpfs_of(i), x);
 	return x ? 0 : -ENODATA;
 }
 
 void tmpfs_xattrs_free(struct tmpfs_node *n)
 {
-	free_all(n->xattrs);
+	free_all(tmpfs_of(&n->inode), n->xattrs);
 	n->xattrs = NULL;
 }
