@@ -116,6 +116,12 @@ ssize_t file_write(struct task *t, struct file *f, struct io *io, off_t *pos, in
 /* Runs try(arg) until it returns something else than -EAGAIN, sleeping on f's queue for `events` between tries, until deadline. nonblock: one try. */
 int64_t file_wait(struct task *t, struct file *f, uint32_t events, bool nonblock, int64_t deadline,
 		  int64_t (*try)(void *arg), void *arg) MUST_CHECK;
+/* One try of a write: ops->write, and SIGXFSZ if that met RLIMIT_FSIZE. For regular files ops->write asks file_write_room(), with the
+ * position in *pos, how many of count bytes it may write there: -EFBIG for none. */
+ssize_t file_write_once(struct file *f, struct io *io, off_t *pos, int flags) MUST_CHECK;
+ssize_t file_write_room(off_t pos, size_t count) MUST_CHECK;
+/* Does it matter at all? For who would have to ask the host for the position. */
+bool file_write_limited(void);
 uint32_t file_poll(struct file *f);
 /* The flags that a guest may give (HIPRI, DSYNC, SYNC, NOWAIT, APPEND), and one beside RWF_*: file_write() raises no SIGPIPE. */
 enum { FILE_RWF_KNOWN = 0x1f, FILE_NOSIGNAL = 1 << 30 };

@@ -245,34 +245,29 @@ static ssize_t regular_read(struct file *f, struct io *io, off_t *pos, int flags
 	return n;
 }
 
-static uint64_t write_position(struct file *f, const off_t *pos)
+static off_t write_position(struct file *f, const off_t *pos)
 {
 	struct host_fd *h = f->private;
 	struct stat st;
 
 	if (f->flags & O_APPEND)
-		return fstat(h->fd, &st) ? 0 : (uint64_t)st.st_size;
-	return (uint64_t)(pos == &f->pos ? lseek(h->fd, 0, SEEK_CUR) : *pos);
+		return fstat(h->fd, &st) ? 0 : st.st_size;
+	return pos == &f->pos ? lseek(h->fd, 0, SEEK_CUR) : *pos;
 }
 
 static ssize_t regular_write(struct file *f, struct io *io, off_t *pos, int flags)
 {
-	struct task *t = task_self();
-	uint64_t limit = t ? task_rlimit(t, RLIMIT_FSIZE) : RLIM_INFINITY, room = UINT64_MAX;
-	size_t cut;
+	size_t cut = 0;
 	ssize_t n;
 
 	(void)flags;
-	if (io->left && limit != RLIM_INFINITY) {
-		uint64_t at = write_position(f, pos);
-
-		room = limit > at ? limit - at : 0;
+	if (io->left && file_write_limited()) {
+		*pos = write_position(f, pos);
+		n = file_write_room(*pos, io->left);
+		if (n < 0)
+			return n;
+		cut = io->left - (size_t)n;
 	}
-	if (!room) {
-		signal_send_self(t, SIGXFSZ);
-		return -EFBIG;
-	}
-	cut = io->left > room ? io->left - room : 0;
 	io->left -= cut;
 	n = regular_transfer(f, io, pos, true);
 	io->left += cut;

@@ -94,7 +94,7 @@ static int64_t transfer_try(void *arg)
 {
 	struct transfer *x = arg;
 
-	return x->write ? x->f->ops->write(x->f, x->io, x->pos, x->flags) :
+	return x->write ? file_write_once(x->f, x->io, x->pos, x->flags) :
 			  x->f->ops->read(x->f, x->io, x->pos, x->flags);
 }
 

@@ -73,7 +73,7 @@ ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_
 	}
 	data = ring_data(&p->ring, 0, MIN(len, pipe_readable(p)));
 	io_init_kernel(&io, data.data, data.len);
-	r = out->ops->write(out, &io, pos, flags);
+	r = file_write_once(out, &io, pos, flags);
 	io_fini(&io);
 	if (r > 0)
 		pipe_consume_some(p, (size_t)r);

@@ -223,6 +223,8 @@ int vfs_open_exec(struct task *t, int dirfd, const char *name, unsigned walk, st
 int vfs_open_exec_path(const struct path *p, const struct cred *c, struct file **out) MUST_CHECK;
 int vfs_getattr(const struct path *p, struct attr *out) MUST_CHECK;
 int inode_getattr(struct inode *i, struct attr *out) MUST_CHECK;
+/* May the task make i this long? -EFBIG, and SIGXFSZ, if that is growth beyond RLIMIT_FSIZE. */
+int inode_grow_check(struct inode *i, uint64_t size) MUST_CHECK;
 /* MAY_EXEC 1, MAY_WRITE 2, MAY_READ 4 against mode bits, the owner and capabilities. */
 int vfs_permission(const struct path *p, const struct cred *c, int mask) MUST_CHECK;
 /* The absolute name from the task's root: its length, "(unreachable)..." as Linux does, " (deleted)" appended. -ERANGE, -ENOENT. */

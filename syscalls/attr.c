@@ -240,21 +240,6 @@ SYSCALL_DECLARE(utime)
 
 /* --- sizes --- */
 
-/* RLIMIT_FSIZE, which only who grows a file meets: signal(7), SIGXFSZ. */
-static int check_limit(struct task *t, struct inode *i, uint64_t size)
-{
-	struct attr attr;
-	int r;
-
-	if (size <= task_rlimit(t, RLIMIT_FSIZE))
-		return 0;
-	r = inode_getattr(i, &attr);
-	if (r || size <= attr.size)
-		return r;
-	signal_send_self(t, SIGXFSZ);
-	return -EFBIG;
-}
-
 SYSCALL_DECLARE(truncate)
 {
 	struct attr attr = { .size = a[1] };
@@ -278,7 +263,7 @@ SYSCALL_DECLARE(truncate)
 	if (!r && path_inode(&p)->write_count < 0)
 		r = -ETXTBSY;
 	if (!r)
-		r = check_limit(t, path_inode(&p), attr.size);
+		r = inode_grow_check(path_inode(&p), attr.size);
 	if (!r)
 		r = vfs_setattr(&p, t->cred, &attr, ATTR_SIZE | ATTR_MTIME);
 	path_put(&p);
@@ -295,7 +280,7 @@ SYSCALL_DECLARE(ftruncate)
 	f = fd_lookup(t->files, (int)a[0]);
 	if (!f)
 		return -EBADF;
-	r = f->ops->truncate && file_writable(f) ? check_limit(t, f->inode, (uint64_t)size) : -EINVAL;
+	r = f->ops->truncate && file_writable(f) ? inode_grow_check(f->inode, (uint64_t)size) : -EINVAL;
 	if (!r)
 		r = f->ops->truncate(f, size);
 	if (!r)
@@ -339,7 +324,7 @@ SYSCALL_DECLARE(fallocate)
 	if (!r && off > INT64_MAX - len)
 		r = -EFBIG;
 	if (!r && !(mode & FALLOC_FL_KEEP_SIZE))
-		r = check_limit(t, f->inode, (uint64_t)(off + len));
+		r = inode_grow_check(f->inode, (uint64_t)(off + len));
 	if (!r)
 		r = f->ops->allocate ? f->ops->allocate(f, mode, off, len) : -EOPNOTSUPP;
 	if (!r)

@@ -89,8 +89,6 @@ static ssize_t host_read(struct file *f, struct io *io, off_t *pos, int flags)
 
 static ssize_t host_write(struct file *f, struct io *io, off_t *pos, int flags)
 {
-	struct task *t = task_self();
-	uint64_t limit = t ? task_rlimit(t, RLIMIT_FSIZE) : UINT64_MAX;
 	struct host_file *h = f->private;
 	bool append = f->flags & O_APPEND || flags & RWF_APPEND;
 	ssize_t r;
@@ -106,18 +104,15 @@ static ssize_t host_write(struct file *f, struct io *io, off_t *pos, int flags)
 		if (!fstat(h->fd, &st))
 			*pos = st.st_size;
 	}
-	if ((uint64_t)*pos >= limit) {
-		r = -EFBIG;
-	} else {
-		size_t cut = io->left > limit - (uint64_t)*pos ? io->left - (limit - (uint64_t)*pos) : 0;
+	r = file_write_room(*pos, io->left);
+	if (r >= 0) {
+		size_t cut = io->left - (size_t)r;
 
 		io->left -= cut;
 		r = move_all(f, io, pos, true, append ? RWF_APPEND : 0);
 		io->left += cut;
 	}
 	mutex_unlock(&f->inode->lock);
-	if (r == -EFBIG && t && (uint64_t)*pos >= limit)
-		signal_send_self(t, SIGXFSZ);
 	return r;
 }
 

@@ -81,13 +81,12 @@ static ssize_t reg_read(struct file *f, struct io *io, off_t *pos, int flags)
 	return done;
 }
 
-/* Where RLIMIT_FSIZE and the largest file end: how much of count may be written at pos. */
-static int limit_write(uint64_t pos, uint64_t limit, size_t *count)
+/* How many of count bytes may be written at pos. */
+static ssize_t write_room(off_t pos, size_t count)
 {
-	if (pos >= (uint64_t)INT64_MAX - PAGE_SIZE || pos >= limit)
-		return -EFBIG;
-	*count = MIN(*count, MIN(limit, (uint64_t)INT64_MAX - PAGE_SIZE) - pos);
-	return 0;
+	const off_t end = INT64_MAX - PAGE_SIZE;
+
+	return pos < end ? file_write_room(pos, MIN(count, (size_t)(end - pos))) : -EFBIG;
 }
 
 /* New pages are written by the host: it need not zero first what it writes, and pages that nobody maps are made and given back
@@ -159,19 +158,20 @@ static int grow_to(struct tmpfs_node *n, uint64_t pos)
 	return r;
 }
 
-static ssize_t write_locked(struct file *f, struct tmpfs_node *n, struct io *io, off_t *pos, int flags, uint64_t limit)
+static ssize_t write_locked(struct file *f, struct tmpfs_node *n, struct io *io, off_t *pos, int flags)
 {
-	size_t left = io->left;
 	ssize_t done = 0, r;
+	size_t left;
 
 	r = tmpfs_copy_up(n, UINT64_MAX);
 	if (r)
 		return r;
 	if (f->flags & O_APPEND || flags & RWF_APPEND)
 		*pos = (off_t)n->attr.size;
-	r = limit_write((uint64_t)*pos, limit, &left);
-	if (r)
+	r = write_room(*pos, io->left);
+	if (r < 0)
 		return r;
+	left = (size_t)r;
 	if (n->reg->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
 	if (n->reg->seals & F_SEAL_GROW) {
@@ -195,8 +195,6 @@ static ssize_t write_locked(struct file *f, struct tmpfs_node *n, struct io *io,
 static ssize_t reg_write(struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct tmpfs_node *n = f->private;
-	struct task *t = task_self();
-	uint64_t limit = t ? task_rlimit(t, RLIMIT_FSIZE) : UINT64_MAX;
 	ssize_t r;
 
 	if (!io->left)
@@ -205,12 +203,10 @@ static ssize_t reg_write(struct file *f, struct io *io, off_t *pos, int flags)
 	if (r)
 		return r;
 	mutex_lock(&n->inode.lock);
-	r = write_locked(f, n, io, pos, flags, limit);
+	r = write_locked(f, n, io, pos, flags);
 	mutex_unlock(&n->inode.lock);
 	if (r > 0)
 		written(n);
-	if (r == -EFBIG && t && (uint64_t)*pos >= limit)
-		signal_send_self(t, SIGXFSZ);
 	return r;
 }
 

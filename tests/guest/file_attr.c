@@ -290,7 +290,7 @@ static void limits(void)
 {
 	struct rlimit l = { 1000, 1000 }, old;
 	char buf[2000] = "";
-	int fd = open("limited", O_RDWR | O_CREAT, 0644);
+	int fd = open("limited", O_RDWR | O_CREAT, 0644), append, p[2];
 
 	ftruncate(fd, 3000);
 	getrlimit(RLIMIT_FSIZE, &old);
@@ -306,6 +306,19 @@ static void limits(void)
 	T(pwrite(fd, buf, 2000, 0));
 	T(pwrite(fd, buf, 1, 1000));
 	T(lseek(fd, 0, SEEK_END));
+	ftruncate(fd, 998);
+	append = open("limited", O_WRONLY | O_APPEND);
+	T(write(append, buf, 10));
+	T(write(append, buf, 10));
+	T(write(append, buf, 0));
+	pipe(p);
+	write(p[1], buf, 20);
+	lseek(fd, 990, SEEK_SET);
+	T(splice(p[0], NULL, fd, NULL, 20, 0));
+	T(splice(p[0], NULL, fd, NULL, 20, 0));
+	close(p[0]);
+	close(p[1]);
+	close(append);
 	signal(SIGXFSZ, SIG_DFL);
 	setrlimit(RLIMIT_FSIZE, &old);
 	close(fd);
