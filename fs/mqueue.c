@@ -164,6 +164,8 @@ static void mqueue_release(struct inode *i)
 	LIST_REMOVE(q, link);
 	queue_count--;
 	mutex_unlock(&names_lock);
+	if (q->owner && q->notice.sink)
+		q->notice.sink->tell(q->notice.sink, MQUEUE_NOTHING);
 	if (q->owner)
 		group_put(q->owner);
 	mqueue_free_messages(q);

@@ -37,10 +37,17 @@ size_t mqueue_message_size(struct file *f);
 int mqueue_send(struct task *t, struct file *f, struct mq_message *m, int64_t deadline) MUST_CHECK;
 /* *out is the caller's. */
 int mqueue_receive(struct task *t, struct file *f, int64_t deadline, struct mq_message **out) MUST_CHECK;
+/* Where SIGEV_THREAD sends the cookie that came with it: with MQUEUE_WOKEN when a message came, or MQUEUE_REMOVED when nobody wants to
+ * be told any more; nowhere with MQUEUE_NOTHING. It is told once, with no lock held, which ends it. */
+enum mqueue_event { MQUEUE_NOTHING, MQUEUE_WOKEN, MQUEUE_REMOVED };
+struct mqueue_sink {
+	void (*tell)(struct mqueue_sink *s, enum mqueue_event what);
+};
 /* What tells a process that a message came to its empty queue. */
 struct mqueue_notice {
-	int notify, signo; /* SIGEV_SIGNAL or SIGEV_NONE */
+	int notify, signo; /* SIGEV_SIGNAL, SIGEV_THREAD or SIGEV_NONE */
 	uint64_t value;
+	struct mqueue_sink *sink; /* SIGEV_THREAD; the queue's on success */
 };
 /* n NULL: the caller's process no longer wants to be told. -EBUSY. */
 int mqueue_notify(struct task *t, struct file *f, const struct mqueue_notice *n) MUST_CHECK;

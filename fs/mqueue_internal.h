@@ -41,7 +41,7 @@ static inline struct mqueue *mqueue_of(struct file *f)
 
 /* For a queue that nobody uses any more. */
 void mqueue_free_messages(struct mqueue *q);
-/* The owner, if it is tg (NULL: whoever it is), is not told any more. */
+/* The owner, if it is tg, is none any more, of which its SIGEV_THREAD hears. */
 void mqueue_forget_owner(struct mqueue *q, struct thread_group *tg);
 
 #endif

@@ -109,13 +109,16 @@ static void take_owner_locked(struct mqueue *q, struct telling *out) REQUIRES(q-
 	q->owner = NULL;
 }
 
+/* sender NULL: no message came, but the owner is none any more. */
 static void tell(struct task *sender, const struct telling *what)
 {
 	siginfo_t info;
 
 	if (!what->to)
 		return;
-	if (what->notice.notify == SIGEV_SIGNAL && what->notice.signo) {
+	if (what->notice.notify == SIGEV_THREAD)
+		what->notice.sink->tell(what->notice.sink, sender ? MQUEUE_WOKEN : MQUEUE_REMOVED);
+	if (sender && what->notice.notify == SIGEV_SIGNAL && what->notice.signo) {
 		info = signal_info(what->notice.signo, SI_MESGQ, sender);
 		info.si_value.sival_ptr = (void *)what->notice.value;
 		mutex_lock(&tasks_lock);
@@ -229,11 +232,10 @@ void mqueue_forget_owner(struct mqueue *q, struct thread_group *tg)
 	struct telling what = { 0 };
 
 	mutex_lock(&q->inode.lock);
-	if (!tg || q->owner == tg)
+	if (q->owner == tg)
 		take_owner_locked(q, &what);
 	mutex_unlock(&q->inode.lock);
-	if (what.to)
-		group_put(what.to);
+	tell(NULL, &what);
 }
 
 void mqueue_attributes(struct file *f, const struct mq_attr *set, struct mq_attr *old)

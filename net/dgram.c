@@ -210,6 +210,16 @@ int dgram_queue_count(struct dgram_queue *q)
 	return n;
 }
 
+size_t dgram_queue_charge(struct dgram_queue *q)
+{
+	size_t n;
+
+	mutex_lock(&q->lock);
+	n = q->charge;
+	mutex_unlock(&q->lock);
+	return n;
+}
+
 size_t dgram_queue_bytes(struct dgram_queue *q, bool all)
 {
 	struct dgram *d;

@@ -48,6 +48,8 @@ ssize_t dgram_queue_take(struct dgram_queue *q, struct sock_msg *m, void (*extra
 		void *arg), void *arg) MUST_CHECK;
 bool dgram_queue_is_empty(struct dgram_queue *q);
 int dgram_queue_count(struct dgram_queue *q);
+/* What its messages are charged for together. */
+size_t dgram_queue_charge(struct dgram_queue *q);
 /* Bytes of the first message, or of all. */
 size_t dgram_queue_bytes(struct dgram_queue *q, bool all);
 /* Frees all; closed: for good. True if there was any. */

@@ -4,10 +4,15 @@
  * The C library asks through them which interfaces and addresses there are (getifaddrs, getaddrinfo). A request is answered when it is
  * sent: the answer is put into the socket's own queue. Links and addresses can be listed, of which there are the loopback and
  * its two; routes and the like are none. With --network host the host is asked, and each of its messages is one here. Changes
- * are refused. */
+ * are refused.
+ *
+ * The C library also waits on such a socket for what mq_notify(3) tells its threads: a cookie that the socket is sent by the queue. Its
+ * message is made when it is asked for, which waits while the socket is full, so that it cannot be lost later. */
 #include "net/netlink.h"
 
+#include "base/log.h"
 #include "base/text.h"
+#include "fs/vfs.h"
 #include "kernel/task.h"
 #include "net/dgram.h"
 #include "net/host_socket.h"
@@ -190,31 +195,44 @@ static int answer_one(struct answer *a, const char *body, size_t len)
 	return h->nlmsg_type == RTM_GETROUTE ? -ENETUNREACH : -EOPNOTSUPP;
 }
 
-/* The answer, or a part of it, lies in the socket's own queue from now on. */
-static int enqueue(void *arg, const void *data, size_t len)
+/* A message of the kernel's. */
+static int message_new(const void *data, size_t len, struct dgram **out)
 {
 	struct sock_msg m = { .has_cred = false };
-	struct netlink_sock *n = arg;
-	struct dgram *d;
 	struct io io;
 	int err;
 
 	io_init_kernel(&io, (void *)data, len);
 	m.io = &io;
-	err = dgram_new(&m, NULL, &d);
+	err = dgram_new(&m, NULL, out);
 	io_fini(&io);
 	if (err)
 		return err;
-	((struct sockaddr_nl *)&d->from)->nl_family = AF_NETLINK;
-	d->from_len = sizeof(struct sockaddr_nl);
-	err = dgram_queue_add(&n->queue, d, INT_MAX, (size_t)n->s.opt.rcvbuf);
-	if (err) {
+	((struct sockaddr_nl *)&(*out)->from)->nl_family = AF_NETLINK;
+	(*out)->from_len = sizeof(struct sockaddr_nl);
+	return 0;
+}
+
+/* Takes d over in any case. */
+static int queue_message(struct netlink_sock *n, struct dgram *d, size_t limit)
+{
+	if (dgram_queue_add(&n->queue, d, INT_MAX, limit)) {
 		dgram_free(d);
 		return -ENOBUFS;
 	}
 	waitq_notify(&n->s.waitq, POLLIN | POLLRDNORM);
 	async_notify(&n->s.async, POLL_IN);
 	return 0;
+}
+
+/* The answer, or a part of it, lies in the socket's own queue from now on. */
+static int enqueue(void *arg, const void *data, size_t len)
+{
+	struct netlink_sock *n = arg;
+	struct dgram *d;
+	int err = message_new(data, len, &d);
+
+	return err ? err : queue_message(n, d, (size_t)n->s.opt.rcvbuf);
 }
 
 static bool is_question_for_host(const struct nlmsghdr *h)
@@ -317,7 +335,14 @@ static ssize_t netlink_send(struct socket *s, struct sock_msg *m)
 
 static ssize_t netlink_recv(struct socket *s, struct sock_msg *m)
 {
-	return m->flags & MSG_OOB ? -EOPNOTSUPP : dgram_queue_take(&netlink_of(s)->queue, m, NULL, NULL);
+	ssize_t r;
+
+	if (m->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	r = dgram_queue_take(&netlink_of(s)->queue, m, NULL, NULL);
+	if (r >= 0)
+		waitq_notify(&s->room, POLLOUT);
+	return r;
 }
 
 static int netlink_bind(struct socket *s, struct task *t, const union sock_addr *a, socklen_t len)
@@ -423,5 +448,70 @@ int netlink_create(struct task *t, int type, int protocol, struct socket **out)
 	socket_init(&n->s, &netlink_ops, AF_NETLINK, type, protocol);
 	dgram_queue_init(&n->queue);
 	*out = &n->s;
+	return 0;
+}
+
+/* --- cookies --- */
+
+struct cookie {
+	struct mqueue_sink sink;
+	struct netlink_sock *to; /* one reference */
+	struct dgram *message;
+};
+
+static void cookie_tell(struct mqueue_sink *sink, enum mqueue_event what)
+{
+	struct cookie *c = CONTAINER_OF(sink, struct cookie, sink);
+
+	c->message->data[NETLINK_COOKIE - 1] = (unsigned char)what;
+	if (what == MQUEUE_NOTHING)
+		dgram_free(c->message);
+	else if (queue_message(c->to, c->message, SIZE_MAX))
+		log_debug("netlink: who waited for a message has closed its socket");
+	socket_put(&c->to->s);
+	free(c);
+}
+
+static bool has_room(struct netlink_sock *n)
+{
+	return dgram_queue_charge(&n->queue) <= (size_t)n->s.opt.rcvbuf;
+}
+
+static int wait_for_room(struct task *t, struct netlink_sock *n)
+{
+	struct waiter w;
+	int err = 0;
+
+	if (has_room(n))
+		return 0;
+	waiter_init(&w, sleeper_self(), POLLOUT);
+	waitq_add(&n->s.room, &w);
+	while (!has_room(n) && !err)
+		err = task_sleep(t, NO_DEADLINE);
+	waitq_remove(&n->s.room, &w);
+	return err ? -ERESTARTSYS : 0;
+}
+
+int netlink_sink_new(struct task *t, struct file *f, const char cookie[static NETLINK_COOKIE], struct mqueue_sink **out)
+{
+	struct socket *s = socket_of(f);
+	struct cookie *c;
+	int err;
+
+	if (!s || s->domain != AF_NETLINK)
+		return f->inode->type == S_IFSOCK ? -EINVAL : -ENOTSOCK;
+	err = wait_for_room(t, netlink_of(s));
+	if (err)
+		return err;
+	c = calloc(1, sizeof(*c));
+	err = c ? message_new(cookie, NETLINK_COOKIE, &c->message) : -ENOMEM;
+	if (err) {
+		free(c);
+		return err;
+	}
+	c->sink.tell = cookie_tell;
+	c->to = netlink_of(s);
+	socket_get(s);
+	*out = &c->sink;
 	return 0;
 }

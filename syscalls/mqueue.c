@@ -5,6 +5,7 @@
 #include "fs/vfs.h"
 #include "kernel/timer.h"
 #include "mm/guest.h"
+#include "net/netlink.h"
 #include "syscalls/syscalls.h"
 
 #include <errno.h>
@@ -59,7 +60,7 @@ static int read_deadline(struct task *t, uint64_t addr, int64_t *deadline)
 	return err ? err : clock_to_mono(CLOCK_REALTIME, ns, deadline);
 }
 
-static int send(struct task *t, struct file *f, const uint64_t a[6], int64_t deadline)
+static int send_message(struct task *t, struct file *f, const uint64_t a[6], int64_t deadline)
 {
 	struct mq_message *m;
 	int err;
@@ -90,12 +91,12 @@ SYSCALL_DECLARE(mq_timedsend)
 	err = lookup(t, (int)a[0], file_writable, &f);
 	if (err)
 		return err;
-	err = send(t, f, a, deadline);
+	err = send_message(t, f, a, deadline);
 	file_put(f);
 	return err;
 }
 
-static int64_t receive(struct task *t, struct file *f, const uint64_t a[6], int64_t deadline)
+static int64_t receive_message(struct task *t, struct file *f, const uint64_t a[6], int64_t deadline)
 {
 	struct mq_message *m;
 	int64_t r;
@@ -124,15 +125,15 @@ SYSCALL_DECLARE(mq_timedreceive)
 	r = lookup(t, (int)a[0], file_readable, &f);
 	if (r)
 		return r;
-	r = receive(t, f, a, deadline);
+	r = receive_message(t, f, a, deadline);
 	file_put(f);
 	return r;
 }
 
-/* SIGEV_THREAD: the C library's thread waits on a netlink socket for the cookie. There are no such sockets. */
-static int check_thread_notice(struct task *t, const struct sigevent_guest *ev)
+/* SIGEV_THREAD: the C library's thread waits on a netlink socket for the cookie. */
+static int thread_notice(struct task *t, const struct sigevent_guest *ev, struct mqueue_sink **out)
 {
-	char cookie[32];
+	char cookie[NETLINK_COOKIE];
 	struct file *f;
 	int err = guest_read(t->mm, cookie, ev->value, sizeof(cookie));
 
@@ -141,20 +142,21 @@ static int check_thread_notice(struct task *t, const struct sigevent_guest *ev)
 	f = fd_lookup(t->files, ev->signo);
 	if (!f)
 		return -EBADF;
-	err = f->inode->type == S_IFSOCK ? -EINVAL : -ENOTSOCK;
+	err = netlink_sink_new(t, f, cookie, out);
 	file_put(f);
 	return err;
 }
 
-static int check_notice(struct task *t, const struct sigevent_guest *ev)
+static int make_notice(struct task *t, const struct sigevent_guest *ev, struct mqueue_notice *out)
 {
+	*out = (struct mqueue_notice){ .notify = ev->notify, .signo = ev->signo, .value = ev->value };
 	switch (ev->notify) {
 	case SIGEV_NONE:
 		return 0;
 	case SIGEV_SIGNAL:
 		return (unsigned)ev->signo > SIGNAL_COUNT ? -EINVAL : 0;
 	case SIGEV_THREAD:
-		return check_thread_notice(t, ev);
+		return thread_notice(t, ev, &out->sink);
 	default:
 		return -EINVAL;
 	}
@@ -162,7 +164,7 @@ static int check_notice(struct task *t, const struct sigevent_guest *ev)
 
 SYSCALL_DECLARE(mq_notify)
 {
-	struct mqueue_notice n;
+	struct mqueue_notice n = { 0 };
 	struct sigevent_guest ev;
 	struct file *f;
 	int err = 0;
@@ -170,15 +172,17 @@ SYSCALL_DECLARE(mq_notify)
 	if (a[1]) {
 		err = guest_read(t->mm, &ev, a[1], sizeof(ev));
 		if (!err)
-			err = check_notice(t, &ev);
-		n = (struct mqueue_notice){ .notify = ev.notify, .signo = ev.signo, .value = ev.value };
+			err = make_notice(t, &ev, &n);
+		if (err)
+			return err;
 	}
-	if (!err)
-		err = lookup(t, (int)a[0], NULL, &f);
-	if (err)
-		return err;
-	err = mqueue_notify(t, f, a[1] ? &n : NULL);
-	file_put(f);
+	err = lookup(t, (int)a[0], NULL, &f);
+	if (!err) {
+		err = mqueue_notify(t, f, a[1] ? &n : NULL);
+		file_put(f);
+	}
+	if (err && n.sink)
+		n.sink->tell(n.sink, MQUEUE_NOTHING);
 	return err;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* POSIX message queues: names, limits, order, waiting, polling, being told. */
 #include "file.h"
+#include "mqueue.h"
 
 #include <mqueue.h>
 #include <poll.h>
@@ -397,6 +398,7 @@ int main(void)
 {
 	snprintf(name, sizeof(name), "/sbx-test-%d", getpid());
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	one_test_at_a_time();
 	no_caps();
 	umask(022);
 	close(0);
