@@ -101,3 +101,10 @@ ssize_t ring_copy_in(struct ring *r, struct io *io, size_t n, uint32_t capacity)
 	}
 	return (ssize_t)total;
 }
+
+void ring_remove(struct ring *r, size_t at)
+{
+	for (; at; at--)
+		r->bytes[(r->head + at) & (r->size - 1)] = r->bytes[(r->head + at - 1) & (r->size - 1)];
+	ring_consume(r, 1);
+}

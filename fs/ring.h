@@ -27,6 +27,8 @@ int ring_reserve(struct ring *r, size_t n, uint32_t capacity) MUST_CHECK;
 /* Gives memory back: the ring becomes `size`, which holds what is in it. */
 int ring_resize(struct ring *r, uint32_t size) MUST_CHECK;
 void ring_consume(struct ring *r, size_t n);
+/* Takes the byte at `at` out of the middle. */
+void ring_remove(struct ring *r, size_t at);
 /* n bytes, which are there, from `skip` on to io; nothing is consumed. As io_put(). */
 ssize_t ring_copy_out(const struct ring *r, struct io *io, size_t skip, size_t n) MUST_CHECK;
 /* n bytes, which fit the capacity, from io to the end of the ring. As io_take(), or -ENOMEM. */

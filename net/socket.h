@@ -49,6 +49,7 @@ struct sock_msg {
 	struct ucred cred; /* send: the sender's; recv: of whoever sent */
 	bool has_cred; /* send: given by SCM_CREDENTIALS, so always passed on; recv: cred is set */
 	int out_flags; /* recv: MSG_TRUNC, MSG_EOR, ... */
+	bool goes_on; /* recv: the same call has given bytes before */
 	bool ends; /* recv: what follows is for another call, whatever MSG_WAITALL says */
 	size_t full_len; /* recv: the datagram's real length, if out_flags has MSG_TRUNC */
 	int extra_count; /* send: as given; recv: what the receiver asked for by options */

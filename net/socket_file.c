@@ -272,6 +272,7 @@ ssize_t socket_recv(struct task *t, struct file *f, struct sock_msg *m)
 		r = file_wait(t, f, POLLIN | POLLRDHUP, nonblock, deadline, try_recv, &c);
 		if (r > 0)
 			total += (size_t)r;
+		m->goes_on = total;
 		/* Ancillary data ends a read: what follows belongs to the next. */
 	} while (r > 0 && total < target && m->io->left && !m->rights && !m->ends);
 	keep_error(s, total, r);

@@ -2,7 +2,7 @@
 /* Streams of bytes between two sockets.
  *
  * Theory of operation. A pair has two directions; direction i is what side i reads: a ring of bytes and, only while something
- * besides bytes is under way, a list of segments that says which bytes carry which ancillary data. A read stops after
+ * besides bytes is under way, a list of segments that says which bytes carry which ancillary data, or are urgent. A read stops after
  * a segment that carries rights, and before other credentials than it began with if the reader asks for them.
  *
  * Ends. A direction ends for its reader when the writer shut it down or closed, after the bytes in it were read. Closing a
@@ -23,6 +23,8 @@
 #include <poll.h>
 #include <stdlib.h>
 
+/* What an urgent byte counts for beside itself. */
+enum { URGENT_COST = 256 };
 enum { STREAM_SOFT_LIMIT = 256 << 20, STREAM_SMALL = 64 << 10, STREAM_MIN = 4096, STREAM_KEPT = 256 << 10, STREAM_MAX = 16 << 20 };
 
 static _Atomic int64_t stream_memory; /* bytes of all rings */
@@ -38,6 +40,12 @@ static uint32_t capacity(const struct stream_pair *p, const struct direction *d)
 	if (atomic_load(&stream_memory) > STREAM_SOFT_LIMIT)
 		n = MIN(n, STREAM_SMALL);
 	return (uint32_t)MIN(MAX(n, STREAM_MIN), STREAM_MAX);
+}
+
+/* How much of it is taken. */
+static size_t under_way(const struct direction *d)
+{
+	return d->ring.len + d->urgent_count * URGENT_COST;
 }
 
 /* Keeps the sum right around a change of a ring's size. */
@@ -141,13 +149,15 @@ static bool wants_cred(const struct stream_pair *p, int reader, const struct soc
 
 /* Bytes are about to be appended that carry what m says: makes the segment that will hold them, or returns the one they join, or NULL
  * with *err 0 when they are plain among plain. */
-static struct segment *segment_for(struct stream_pair *p, struct direction *d, const struct sock_msg *m, int *err)
+static struct segment *segment_for(struct stream_pair *p, struct direction *d, const struct sock_msg *m, bool urgent, int *err)
 {
 	bool cred = wants_cred(p, d == &p->dir[1], m);
 	struct segment *last = TAILQ_LAST(&d->segments, segments);
 
 	*err = 0;
-	if (!m->rights && !cred) {
+	if (urgent || (last && last->urgent)) {
+		/* It stands alone. */
+	} else if (!m->rights && !cred) {
 		if (!last || (!last->rights && !last->has_cred))
 			return last;
 	} else if (!m->rights && last && !last->rights && last->has_cred && same_cred(&last->cred, &m->cred)) {
@@ -164,6 +174,7 @@ static struct segment *segment_for(struct stream_pair *p, struct direction *d, c
 	}
 	last->has_cred = cred;
 	last->cred = m->cred;
+	last->urgent = urgent;
 	return last;
 }
 
@@ -179,7 +190,7 @@ static void segment_drop_empty(struct direction *d, struct segment *s)
 
 static bool is_writable(const struct stream_pair *p, const struct direction *d)
 {
-	return d->ring.len <= capacity(p, d) / 2;
+	return under_way(d) <= capacity(p, d) / 2;
 }
 
 /* 0: send; 1: pretend to; an error. d is what the other side reads. */
@@ -205,20 +216,21 @@ static int send_check(struct stream_pair *p, int side, struct direction *d)
 	return 1;
 }
 
-static ssize_t send_locked(struct stream_pair *p, struct direction *d, struct sock_msg *m)
+/* At most max bytes; urgent: one that is a segment of its own. */
+static ssize_t send_locked(struct stream_pair *p, struct direction *d, struct sock_msg *m, size_t max, bool urgent)
 {
 	uint32_t room = capacity(p, d), before = d->ring.size;
 	struct segment *s;
 	ssize_t r;
 	int err;
 
-	room = room > d->ring.len ? room - d->ring.len : 0;
+	room = room > under_way(d) ? room - (uint32_t)under_way(d) : 0;
 	if (!room)
 		return -EAGAIN;
-	s = segment_for(p, d, m, &err);
+	s = segment_for(p, d, m, urgent, &err);
 	if (err)
 		return err;
-	r = ring_copy_in(&d->ring, m->io, MIN(m->io->left, room), d->ring.len + room);
+	r = ring_copy_in(&d->ring, m->io, MIN(max, room), d->ring.len + room);
 	account(before, d);
 	if (r <= 0) {
 		segment_drop_empty(d, s);
@@ -232,7 +244,36 @@ static ssize_t send_locked(struct stream_pair *p, struct direction *d, struct so
 			m->rights = NULL;
 		}
 	}
+	if (urgent) {
+		d->oob = s;
+		d->urgent_count++;
+	}
 	return r;
+}
+
+/* *urgent: did the urgent byte, the last of all, go too? */
+static ssize_t send_oob_locked(struct stream_pair *p, struct direction *d, struct sock_msg *m, bool *urgent)
+{
+	size_t plain = m->io->left - 1;
+	ssize_t done = 0, r;
+
+	if (p->kind == STREAM_TCP) {
+		r = send_locked(p, d, m, m->io->left, false);
+		*urgent = r > 0;
+		if (*urgent)
+			stream_mark_urgent(p, d);
+		return r;
+	}
+	if (plain) {
+		done = send_locked(p, d, m, plain, false);
+		if (done < (ssize_t)plain)
+			return done;
+	}
+	r = send_locked(p, d, m, 1, true);
+	*urgent = r > 0;
+	if (*urgent)
+		done += r;
+	return done ? done : r;
 }
 
 ssize_t stream_send(struct stream_pair *p, int side, struct sock_msg *m)
@@ -246,10 +287,7 @@ ssize_t stream_send(struct stream_pair *p, int side, struct sock_msg *m)
 	r = send_check(p, side, d);
 	reset = d->reset;
 	if (!r && all) {
-		r = send_locked(p, d, m);
-		urgent = r > 0 && (m->flags & MSG_OOB);
-		if (urgent)
-			stream_mark_urgent(p, d);
+		r = m->flags & MSG_OOB ? send_oob_locked(p, d, m, &urgent) : send_locked(p, d, m, all, false);
 	}
 	mutex_unlock(&p->lock);
 	if (r == 1 && m->io->left == all && all) { /* sent to nobody */
@@ -314,15 +352,20 @@ static bool goes_on(const struct segment *s, const struct sock_msg *m, bool pass
 }
 
 /* Bytes of several segments: up to the end of the first that brings rights, to other credentials, or to a fault. */
-static ssize_t recv_segments(struct direction *d, struct sock_msg *m, bool passcred)
+static ssize_t recv_segments(struct stream_pair *p, int side, struct sock_msg *m, struct segments *dropped)
 {
+	struct direction *d = &p->dir[side];
 	struct segment *s = TAILQ_FIRST(&d->segments), *next;
-	bool peek = m->flags & MSG_PEEK, ends = false;
+	bool peek = m->flags & MSG_PEEK, ends = false, passcred = p->sock[side]->opt.passcred;
 	size_t skip = 0, n;
 	ssize_t total = 0, r = 0;
 
+	s = stream_pass_urgent(p, side, s, m, m->goes_on, &skip, dropped);
+	if (!s)
+		return m->ends ? 0 : -EAGAIN;
 	take_cred(s, m);
-	for (; s && m->io->left && !ends && goes_on(s, m, passcred); s = next) {
+	for (; s && m->io->left && !ends && goes_on(s, m, passcred);
+	     s = stream_pass_urgent(p, side, next, m, true, &skip, dropped)) {
 		next = TAILQ_NEXT(s, link);
 		n = MIN(s->len, m->io->left);
 		r = take_bytes(d, m, false, skip, n);
@@ -339,6 +382,7 @@ static ssize_t recv_segments(struct direction *d, struct sock_msg *m, bool passc
 		if (s->len)
 			break;
 		TAILQ_REMOVE(&d->segments, s, link);
+		d->urgent_count -= s->urgent;
 		free(s);
 	}
 	return total ? total : r;
@@ -366,38 +410,42 @@ static ssize_t recv_bytes(struct stream_pair *p, int side, struct direction *d, 
 	return r;
 }
 
-static ssize_t recv_locked(struct stream_pair *p, int side, struct direction *d, struct sock_msg *m)
+static ssize_t recv_locked(struct stream_pair *p, int side, struct direction *d, struct sock_msg *m, struct segments *dropped)
 {
+	ssize_t r = -EAGAIN;
 	int err;
 
-	if (!d->ring.len) {
-		err = socket_take_error(p->sock[side]);
-		if (err)
-			return err;
-		return d->writer_done || d->reader_done ? 0 : -EAGAIN;
-	}
-	if (!m->io->left)
+	if (d->ring.len && !m->io->left)
 		return 0;
 	if (!TAILQ_EMPTY(&d->segments))
-		return recv_segments(d, m, p->sock[side]->opt.passcred);
-	if (p->kind == STREAM_TCP)
+		r = recv_segments(p, side, m, dropped);
+	else if (d->ring.len && p->kind == STREAM_TCP)
 		return recv_bytes(p, side, d, m);
-	return take_bytes(d, m, false, 0, MIN(d->ring.len, m->io->left));
+	else if (d->ring.len)
+		return take_bytes(d, m, false, 0, MIN(d->ring.len, m->io->left));
+	if (r != -EAGAIN)
+		return r;
+	err = socket_take_error(p->sock[side]);
+	if (err)
+		return err;
+	return d->writer_done || d->reader_done ? 0 : -EAGAIN;
 }
 
 ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m)
 {
+	struct segments dropped = TAILQ_HEAD_INITIALIZER(dropped);
 	struct direction *d = &p->dir[side];
 	bool was_writable, wake;
 	ssize_t r;
 
 	mutex_lock(&p->lock);
 	was_writable = is_writable(p, d);
-	r = recv_locked(p, side, d, m);
+	r = recv_locked(p, side, d, m, &dropped);
 	wake = !was_writable && is_writable(p, d);
 	if (!d->ring.len && d->ring.size > STREAM_KEPT)
 		ring_drop(d);
 	mutex_unlock(&p->lock);
+	segments_free(&dropped);
 	if (wake)
 		socket_room(p->sock[!side], POLLOUT | POLLWRNORM);
 	return r;
@@ -448,6 +496,8 @@ void stream_close(struct stream_pair *p, int side, bool reset)
 	in->reader_done = in->reader_closed = true;
 	out->writer_done = true;
 	TAILQ_CONCAT(&dropped, &in->segments, link);
+	in->oob = NULL;
+	in->urgent_count = 0;
 	ring_drop(in);
 	mutex_unlock(&p->lock);
 	segments_free(&dropped);
@@ -467,7 +517,9 @@ uint32_t stream_poll(struct stream_pair *p, int side)
 	write_end = out->writer_done || out->reset || (p->kind == STREAM_UNIX && out->reader_done);
 	if (in->ring.len >= (uint32_t)MAX(atomic_load(&p->sock[side]->opt.rcvlowat), 1) + stream_at_hole(p, side, in))
 		m |= POLLIN | POLLRDNORM;
-	if (in->urgent && !in->urgent_read)
+	if (!in->ring.len && !TAILQ_EMPTY(&in->segments)) /* the place of an urgent byte: Linux counts it */
+		m |= POLLIN | POLLRDNORM;
+	if (in->oob || (in->urgent && !in->urgent_read))
 		m |= POLLPRI;
 	if (read_end)
 		m |= POLLIN | POLLRDNORM | POLLRDHUP;
@@ -524,6 +576,8 @@ void stream_purge(struct stream_pair *p, int side)
 
 	mutex_lock(&p->lock);
 	TAILQ_CONCAT(&dropped, &p->dir[side].segments, link);
+	p->dir[side].oob = NULL;
+	p->dir[side].urgent_count = 0;
 	ring_drop(&p->dir[side]);
 	mutex_unlock(&p->lock);
 	segments_free(&dropped);

@@ -20,7 +20,7 @@ struct socket *stream_peer(struct stream_pair *p, int side); /* borrowed while t
 /* As sock_ops. recv: 0 at the end. */
 ssize_t stream_send(struct stream_pair *p, int side, struct sock_msg *m) MUST_CHECK;
 ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m) MUST_CHECK;
-/* TCP's urgent byte: as recv(2) with MSG_OOB. */
+/* The urgent byte: as recv(2) with MSG_OOB. */
 ssize_t stream_recv_urgent(struct stream_pair *p, int side, struct sock_msg *m) MUST_CHECK;
 /* Is it what side would read next? */
 bool stream_at_mark(struct stream_pair *p, int side);

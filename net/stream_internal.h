@@ -14,6 +14,7 @@ struct segment {
 	struct rights *rights;
 	struct ucred cred;
 	bool has_cred;
+	bool urgent; /* one byte sent with MSG_OOB, or, when len is 0, the place where it was */
 };
 
 TAILQ_HEAD(segments, segment);
@@ -21,7 +22,9 @@ TAILQ_HEAD(segments, segment);
 struct direction {
 	struct ring ring;
 	struct segments segments; /* empty: all bytes are plain */
-	bool urgent; /* byte urgent_at of the ring is, or was when urgent_read */
+	size_t urgent_count; /* unix: segments that are or were urgent bytes */
+	struct segment *oob; /* unix: the last urgent byte, unless it was read */
+	bool urgent; /* TCP: byte urgent_at of the ring is, or was when urgent_read */
 	bool urgent_read;
 	size_t urgent_at;
 	bool writer_done; /* shut down for writing, or closed */
@@ -44,5 +47,10 @@ void stream_consume(struct direction *d, size_t n);
 bool stream_at_hole(const struct stream_pair *p, int reader, const struct direction *d);
 /* The last byte is urgent from now on; one that was so before is a byte as any other, or gone if it was next. */
 void stream_mark_urgent(struct stream_pair *p, struct direction *d);
+
+/* The segment that a read of side goes on with, or begins with unless `copied`: s, or one behind urgent bytes, which go to *dropped, or
+ * are left out by adding to *skip when the read only looks. NULL: none; m->ends if it stops before an urgent byte. */
+struct segment *stream_pass_urgent(struct stream_pair *p, int side, struct segment *s, struct sock_msg *m, bool copied, size_t *skip,
+				   struct segments *dropped);
 
 #endif

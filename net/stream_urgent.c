@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Urgent data of TCP streams: tcp(7), "MSG_OOB".
+/* Urgent data of streams: tcp(7), "MSG_OOB"; unix(7), "Out-of-band".
  *
  * Theory of operation. The last byte sent with MSG_OOB stays where it is in the ring, and its place is remembered until the reader has passed
  * it. Reads stop before it and, without SO_OOBINLINE, leave it out; recv(2) with MSG_OOB looks at it there. As in Linux, who reads past it
  * has lost it, and a newer one makes the older a byte as any other.
+ *
+ * On unix streams an urgent byte is a segment of its own. Reads stop before it, and the next read throws it away (without SO_OOBINLINE). recv(2) with
+ * MSG_OOB takes the last one out and leaves an empty segment, where reads still stop unless there is a newer one. Such segments, empty ones
+ * too, count for what may be under way: their bytes do not bound how many there are.
  */
 #include "net/stream_internal.h"
 
@@ -31,13 +35,79 @@ void stream_mark_urgent(struct stream_pair *p, struct direction *d)
 	d->urgent_at = d->ring.len - 1;
 }
 
+static void drop(struct direction *d, struct segment *s, struct segments *dropped)
+{
+	TAILQ_REMOVE(&d->segments, s, link);
+	TAILQ_INSERT_TAIL(dropped, s, link);
+	d->urgent_count--;
+}
+
+struct segment *stream_pass_urgent(struct stream_pair *p, int side, struct segment *s, struct sock_msg *m, bool copied, size_t *skip,
+				   struct segments *dropped)
+{
+	struct direction *d = &p->dir[side];
+	bool peek = m->flags & MSG_PEEK;
+	struct segment *next;
+
+	for (; s && s->urgent; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->len && s != d->oob)
+			break; /* there is a newer one */
+		if (copied && (s->len || !d->oob)) {
+			m->ends = true;
+			return NULL;
+		}
+		if (s->len && p->sock[side]->opt.oobinline) {
+			if (!peek)
+				d->oob = NULL;
+			break;
+		}
+		if (peek) {
+			*skip += s->len;
+			continue;
+		}
+		if (s->len) {
+			d->oob = NULL;
+			ring_consume(&d->ring, 1);
+		}
+		drop(d, s, dropped);
+	}
+	return s;
+}
+
+/* What the byte brought beside itself is given to nobody; it goes with the segment. */
+static ssize_t recv_oob(struct stream_pair *p, int side, struct sock_msg *m)
+{
+	struct direction *d = &p->dir[side];
+	struct segment *s = d->oob, *before = s;
+	size_t at = 0;
+	ssize_t r = 1;
+
+	if (!s || p->sock[side]->opt.oobinline)
+		return -EINVAL;
+	while ((before = TAILQ_PREV(before, segments, link)))
+		at += before->len;
+	if (m->io->left)
+		r = ring_copy_out(&d->ring, m->io, at, 1);
+	if (!(m->flags & MSG_PEEK)) {
+		d->oob = NULL;
+		s->len = 0;
+		ring_remove(&d->ring, at);
+	}
+	if (r > 0)
+		m->out_flags |= MSG_OOB;
+	return r;
+}
+
 ssize_t stream_recv_urgent(struct stream_pair *p, int side, struct sock_msg *m)
 {
 	struct direction *d = &p->dir[side];
 	ssize_t r = 1;
 
 	mutex_lock(&p->lock);
-	if (!d->urgent || d->urgent_read || p->sock[side]->opt.oobinline) {
+	if (p->kind == STREAM_UNIX) {
+		r = recv_oob(p, side, m);
+	} else if (!d->urgent || d->urgent_read || p->sock[side]->opt.oobinline) {
 		r = -EINVAL;
 	} else {
 		d->urgent_read = !(m->flags & MSG_PEEK);
@@ -56,10 +126,15 @@ ssize_t stream_recv_urgent(struct stream_pair *p, int side, struct sock_msg *m)
 bool stream_at_mark(struct stream_pair *p, int side)
 {
 	const struct direction *d = &p->dir[side];
+	const struct segment *s;
 	bool r;
 
 	mutex_lock(&p->lock);
-	r = d->urgent && !d->urgent_at;
+	s = TAILQ_FIRST(&d->segments);
+	if (p->kind == STREAM_UNIX)
+		r = s && s->urgent && (s == d->oob || (!s->len && (!d->oob || TAILQ_NEXT(s, link) == d->oob)));
+	else
+		r = d->urgent && !d->urgent_at;
 	mutex_unlock(&p->lock);
 	return r;
 }

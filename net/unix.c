@@ -138,6 +138,9 @@ int64_t unix_ioctl(struct socket *s, struct task *t, unsigned cmd, uint64_t arg)
 	case SIOCOUTQ:
 		n = pair ? (int64_t)stream_unread(pair, u->side) : atomic_load(&s->queued);
 		break;
+	case SIOCATMARK:
+		n = s->type == SOCK_STREAM ? pair && stream_at_mark(pair, u->side) : -EOPNOTSUPP;
+		break;
 	default:
 		return -ENOTTY;
 	}

@@ -251,7 +251,7 @@ static ssize_t stream_op_send(struct socket *s, struct sock_msg *m)
 	struct stream_pair *pair = atomic_load(&u->pair);
 	bool closed;
 
-	if (m->flags & MSG_OOB)
+	if (m->flags & MSG_OOB && !m->io->left)
 		return -EOPNOTSUPP;
 	if (m->addr_given)
 		return pair ? -EISCONN : -EOPNOTSUPP;
@@ -269,8 +269,10 @@ static ssize_t stream_op_recv(struct socket *s, struct sock_msg *m)
 	struct stream_pair *pair = atomic_load(&u->pair);
 	ssize_t r;
 
-	if ((m->flags & MSG_OOB) || !pair) /* there is no urgent data */
+	if (!pair)
 		return -EINVAL;
+	if (m->flags & MSG_OOB)
+		return stream_recv_urgent(pair, u->side, m);
 	r = stream_recv(pair, u->side, m);
 	if (r > 0) {
 		peer = unix_of(stream_peer(pair, u->side));
