@@ -44,7 +44,7 @@ static ssize_t counter_write(struct file *f, struct io *io, off_t *pos, int flag
 	ssize_t r;
 
 	(void)pos, (void)flags;
-	if (io->left < sizeof(value))
+	if (io->left != sizeof(value))
 		return -EINVAL;
 	r = io_take(io, &value, sizeof(value));
 	if (r != sizeof(value))

@@ -125,6 +125,10 @@ bool file_write_limited(void);
 uint32_t file_poll(struct file *f);
 /* The flags that a guest may give (HIPRI, DSYNC, SYNC, NOWAIT, APPEND), and one beside RWF_*: file_write() raises no SIGPIPE. */
 enum { FILE_RWF_KNOWN = 0x1f, FILE_NOSIGNAL = 1 << 30 };
+/* Can pread(2) and its like name a place in f? Some files seek, to nowhere, and yet have no places. */
+bool file_has_offset(const struct file *f);
+/* Event files are not for splice(2) nor sendfile(2), on neither side, though they can be read. */
+bool file_can_splice(const struct file *f);
 /* fsync(2), fdatasync(2): -EINVAL for what cannot be synchronised. */
 bool file_can_sync(const struct file *f);
 int file_sync(struct file *f, bool data_only) MUST_CHECK;

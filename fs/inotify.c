@@ -8,6 +8,7 @@
  * A watch holds a reference on its inode, so a watched overlay file keeps its identity. One mutex guards watches and queues of all
  * instances: events are only produced while somebody watches (notify_watch_count), and then cheaply. It is a leaf but for wait queues.
  */
+#include "fs/event.h"
 #include "fs/notify.h"
 #include "fs/vfs_internal.h"
 #include "kernel/task.h"
@@ -305,6 +306,7 @@ static void inotify_release(struct file *f)
 static const struct file_ops inotify_ops = {
 	.type = "inotify",
 	.read = inotify_read,
+	.seek = noop_seek,
 	.poll = inotify_poll,
 	.waitq = inotify_waitq,
 	.ioctl = inotify_ioctl,

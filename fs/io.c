@@ -10,7 +10,7 @@
  * Positions: regular files and directories have theirs locked over the whole call (POSIX asks for atomic reads and writes), other
  * seekable files just keep a number. Restart codes as in the kernel: -ERESTARTSYS without a time limit, else -EINTR.
  */
-#include "fs/file.h"
+#include "fs/event.h"
 #include "fs/notify.h"
 #include "fs/vfs.h"
 #include "kernel/task.h"
@@ -189,6 +189,16 @@ ssize_t file_write(struct task *t, struct file *f, struct io *io, off_t *pos, in
 	if (r > 0)
 		notify_file(f, IN_MODIFY);
 	return r;
+}
+
+bool file_has_offset(const struct file *f)
+{
+	return f->ops->seek && f->ops->seek != noop_seek;
+}
+
+bool file_can_splice(const struct file *f)
+{
+	return f->ops->seek != noop_seek;
 }
 
 ssize_t file_pread_kernel(struct file *f, void *buf, size_t len, off_t off)

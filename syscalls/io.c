@@ -62,7 +62,7 @@ static int64_t transfer_at(struct task *t, int fd, uint64_t addr, uint64_t len, 
 	f = fd_lookup(t->files, fd);
 	if (!f)
 		return -EBADF;
-	if (!f->ops->seek)
+	if (!file_has_offset(f))
 		r = -ESPIPE;
 	else if (!(dir == READ ? file_readable(f) : file_writable(f)))
 		r = -EBADF;
@@ -97,7 +97,7 @@ static int64_t transfer_vector(struct task *t, const uint64_t a[6], const int64_
 
 	if (!f)
 		return -EBADF;
-	if (off && !f->ops->seek) {
+	if (off && !file_has_offset(f)) {
 		r = -ESPIPE;
 		goto out;
 	}

@@ -159,6 +159,8 @@ static int splice_check(const struct splice *s)
 		return -EINVAL;
 	if ((s->off_in && !s->in->ops->seek) || (s->off_out && !s->out->ops->seek))
 		return -EINVAL;
+	if (!file_can_splice(s->in) || !file_can_splice(s->out))
+		return -EINVAL;
 	if (in_pipe && out_pipe && pipe_of(s->in) == pipe_of(s->out))
 		return -EINVAL;
 	if (S_ISDIR(s->in->inode->type) || (!out_pipe && (s->out->flags & O_APPEND)))
@@ -278,7 +280,7 @@ static ssize_t copy_piece(struct task *t, struct copy *c, size_t len)
 	if (n <= 0)
 		return n;
 	io_init_kernel(&io, c->buf, (size_t)n);
-	w = file_write(t, c->out, &io, c->to.pos, 0);
+	w = file_can_splice(c->out) ? file_write(t, c->out, &io, c->to.pos, 0) : -EINVAL;
 	io_fini(&io);
 	if (c->from.pos && w < n)
 		*c->from.pos -= n - MAX(w, 0);
@@ -335,9 +337,17 @@ static int sendfile_check(const struct copy *c, uint64_t off)
 {
 	if (!file_readable(c->in))
 		return -EBADF;
-	if (off && !c->in->ops->seek)
+	if (off && !file_has_offset(c->in))
 		return -ESPIPE;
 	return 0;
+}
+
+/* A socket or terminal to a pipe: a splice, which ends with what is there and does not wait for all that was asked for. */
+static int64_t send_stream(struct task *t, const struct copy *c)
+{
+	struct splice s = { .in = c->in, .out = c->out, .len = c->len, .flags = c->in->flags & O_NONBLOCK ? SPLICE_F_NONBLOCK : 0 };
+
+	return s.len ? do_splice(t, &s) : 0;
 }
 
 static int64_t do_sendfile(struct task *t, struct copy *c, uint64_t off)
@@ -351,7 +361,9 @@ static int64_t do_sendfile(struct task *t, struct copy *c, uint64_t off)
 		return r;
 	if (!c->out || !file_writable(c->out))
 		return -EBADF;
-	if (!c->in->ops->seek || (c->len && S_ISDIR(c->in->inode->type)))
+	if (pipe_of(c->out) && !pipe_of(c->in) && !c->in->ops->seek)
+		return send_stream(t, c);
+	if (!file_has_offset(c->in) || (c->len && S_ISDIR(c->in->inode->type)))
 		return -EINVAL;
 	if (!pipe_of(c->out) && c->out->flags & O_APPEND)
 		return -EINVAL;

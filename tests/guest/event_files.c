@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Event files are no places: what pread(2), splice(2), sendfile(2) and writes of a wrong size say of each, and that they change nothing. */
+#include "file.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/sendfile.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+
+static int pipe_of_bytes[2], memory;
+
+static void places(int fd)
+{
+	uint64_t n = 1;
+	struct iovec v = { &n, sizeof(n) };
+
+	T(lseek(fd, 0, SEEK_CUR));
+	T(lseek(fd, 100, SEEK_SET));
+	T(lseek(fd, 0, 9));
+	T(pread(fd, &n, sizeof(n), 0));
+	T(pread(fd, &n, sizeof(n), -1));
+	T(pwrite(fd, &n, sizeof(n), 0));
+	T(preadv(fd, &v, 1, 0));
+	T(pwritev(fd, &v, 1, 0));
+	T(preadv2(fd, &v, 1, 0, 0));
+}
+
+static void splices(int fd)
+{
+	off_t at = 0, end = 100;
+	int p[2];
+
+	pipe2(p, O_NONBLOCK);
+	T(splice(fd, NULL, p[1], NULL, 64, SPLICE_F_NONBLOCK));
+	T(splice(fd, &at, p[1], NULL, 64, SPLICE_F_NONBLOCK));
+	T(splice(p[0], NULL, fd, NULL, 8, SPLICE_F_NONBLOCK));
+	T(splice(pipe_of_bytes[0], NULL, fd, NULL, 8, SPLICE_F_NONBLOCK));
+	T(splice(pipe_of_bytes[0], NULL, fd, &at, 8, SPLICE_F_NONBLOCK));
+	T(sendfile(p[1], fd, NULL, 64));
+	T(sendfile(p[1], fd, &at, 64));
+	T(sendfile(-1, fd, NULL, 64));
+	T(sendfile(fd, memory, &at, 8));
+	T(sendfile(fd, memory, &end, 8));
+	printf("at %d\n", (int)at);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void file(const char *name, int fd)
+{
+	printf("--- %s\n", name);
+	places(fd);
+	splices(fd);
+	close(fd);
+}
+
+/* The counter is written by eight bytes at a time and read into eight or more. */
+static void counter(void)
+{
+	int fd = eventfd(3, EFD_NONBLOCK);
+	uint64_t n[2] = { 1, 1 };
+	struct iovec v[] = { { n, 4 }, { (char *)n + 4, 4 }, { n + 1, 8 } };
+
+	printf("--- the counter\n");
+	T(write(fd, n, 7));
+	T(write(fd, n, 0));
+	T(write(fd, n, 8));
+	T(writev(fd, v, 1));
+	T(read(fd, n, 7));
+	T(readv(fd, v, 1));
+	T(readv(fd, v, 3));
+	printf("%d\n", (int)n[0]);
+	T(read(fd, n, sizeof(n)));
+	close(fd);
+}
+
+/* A socket can be sent to a pipe, as much as has come. */
+static void sockets(void)
+{
+	char buf[16];
+	off_t at = 0;
+	int s[2], p[2];
+
+	printf("--- sockets\n");
+	socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+	pipe2(p, O_NONBLOCK);
+	write(s[0], "abcdef", 6);
+	T(sendfile(p[1], s[1], &at, 4));
+	T(sendfile(p[1], s[1], NULL, 0));
+	T(sendfile(p[1], s[1], NULL, 4));
+	T(sendfile(p[1], s[1], NULL, 100));
+	T(read(p[0], buf, sizeof(buf)));
+	printf("%.6s\n", buf);
+	fcntl(s[1], F_SETFL, O_NONBLOCK);
+	T(sendfile(p[1], s[1], NULL, 4));
+	shutdown(s[0], SHUT_WR);
+	T(sendfile(p[1], s[1], NULL, 4));
+	T(sendfile(p[0], s[1], NULL, 4));
+	T(sendfile(p[1], p[0], NULL, 4));
+	T(sendfile(s[0], s[1], NULL, 4));
+	write(s[1], "gh", 2);
+	close(p[0]);
+	signal(SIGPIPE, SIG_IGN);
+	T(sendfile(p[1], s[0], NULL, 4));
+}
+
+int main(void)
+{
+	sigset_t none;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	sigemptyset(&none);
+	pipe(pipe_of_bytes);
+	memory = memfd_create("memory", 0);
+	write(pipe_of_bytes[1], "\1\0\0\0\0\0\0\0", 8);
+	write(memory, "\1\0\0\0\0\0\0\0", 8);
+	file("eventfd", eventfd(1, EFD_NONBLOCK));
+	file("timerfd", timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
+	file("signalfd", signalfd(-1, &none, SFD_NONBLOCK));
+	file("inotify", inotify_init1(IN_NONBLOCK));
+	file("epoll", epoll_create1(0));
+	counter();
+	sockets();
+	return 0;
+}
