@@ -19,6 +19,7 @@
 enum { HASH_BITS = 13, HASH_SIZE = 1 << HASH_BITS, DENTRY_KEEP = 16384, SHRINK_BATCH = 64 };
 
 struct mutex vfs_lock = MUTEX_INITIALIZER;
+_Atomic uint64_t dentry_moves; /* vfs_lock to change */
 
 static LIST_HEAD(hash_head, dentry) buckets[HASH_SIZE];
 static TAILQ_HEAD(lru_head, dentry) lru = TAILQ_HEAD_INITIALIZER(lru);
@@ -338,6 +339,7 @@ int dentry_move(struct dentry *d, struct dentry *target, bool exchange)
 	mutex_lock(&vfs_lock);
 	olddir = d->parent;
 	newdir = target->parent;
+	dentry_moves++;
 	unhash_locked(d);
 	unhash_locked(target);
 	if (exchange) {

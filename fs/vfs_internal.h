@@ -56,6 +56,8 @@ void dentry_instantiate(struct dentry *d, struct inode *i);
 void dentry_delete(struct dentry *d);
 /* The name must be looked up again. */
 void dentry_forget(struct dentry *d);
+/* How often a name has been moved. Who sees the same number before and after reading parents has seen one shape of the tree. */
+extern _Atomic uint64_t dentry_moves;
 /* After a rename: d takes the place of target (which is deleted) in newdir; exchange swaps them. */
 int dentry_move(struct dentry *d, struct dentry *target, bool exchange) MUST_CHECK;
 /* A reference to the parent. */
@@ -88,6 +90,7 @@ enum last_kind { LAST_NAME, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 struct walk_last {
 	struct path dir, root; /* with references */
 	int links; /* symlinks followed so far */
+	uint64_t moves; /* dentry_moves when the walk began */
 	char name[NAME_MAX + 2];
 	size_t len; /* more than NAME_MAX: too long, which the lookup says */
 	enum last_kind kind;

@@ -6,7 +6,9 @@
  * put in front of the rest of the name, at most 40 times (path_resolution(7)). Magic links of /proc jump to a path.
  * With stop_at_last the walk ends before the last component, for calls that make, remove or rename names.
  *
- * The restrictions of openat2(2) are enforced at the steps that they restrict.
+ * The restrictions of openat2(2) are enforced at the steps that they restrict. A root that is not to be left is met on the way up only
+ * as long as the walk is below it, and a rename may carry the walk's place elsewhere at any time. So ".." is believed if nothing was
+ * renamed since the walk began (else EAGAIN: try again), and where the walk ends must lie below the root then (else EXDEV).
  */
 #include "fs/fdtable.h"
 #include "fs/vfs_internal.h"
@@ -23,6 +25,7 @@ struct walk {
 	const struct cred *cred;
 	unsigned flags;
 	int links;
+	uint64_t moves; /* dentry_moves when the walk began */
 	const char *rest;
 	char *buf; /* what `rest` points into, after a symlink; owned */
 	struct walk_last *last; /* stop before the last component */
@@ -31,6 +34,24 @@ struct walk {
 static bool is_name(const char *s, size_t len, const char *name)
 {
 	return len == strlen(name) && !memcmp(s, name, len);
+}
+
+static bool scoped(const struct walk *w)
+{
+	return w->flags & (WALK_BENEATH | WALK_IN_ROOT);
+}
+
+static bool is_below(const struct path *p, const struct path *root)
+{
+	struct path at = *p;
+	bool yes = true;
+
+	path_get(&at);
+	while (yes && at.mount != root->mount)
+		yes = path_up_mounts(&at);
+	yes = yes && dentry_is_ancestor(root->dentry, at.dentry);
+	path_put(&at);
+	return yes;
 }
 
 static int step_up(struct walk *w)
@@ -212,8 +233,10 @@ static int walk_component(struct walk *w, const char *name, size_t len, bool las
 		return -ENAMETOOLONG;
 	if (is_name(name, len, "."))
 		return 0;
-	if (is_name(name, len, ".."))
-		return step_up(w);
+	if (is_name(name, len, "..")) {
+		r = step_up(w);
+		return !r && scoped(w) && w->moves != dentry_moves ? -EAGAIN : r;
+	}
 	return step_name(w, name, len, last, *w->rest == '/');
 }
 
@@ -259,6 +282,8 @@ static int walk_run(struct walk *w, const char *name, struct path *out)
 		r = walk_rest(w);
 	if (!r && w->flags & WALK_DIRECTORY && !w->last && w->at.dentry->inode->type != S_IFDIR)
 		r = -ENOTDIR;
+	if (!r && scoped(w) && !is_below(&w->at, &w->root))
+		r = -EXDEV;
 	free(w->buf);
 	if (r)
 		path_put(&w->at);
@@ -302,7 +327,8 @@ static int walk_start(struct task *t, int dirfd, const char *name, unsigned flag
 		return r;
 	w->cred = t->cred;
 	w->flags = flags;
-	if (flags & (WALK_IN_ROOT | WALK_BENEATH)) {
+	w->moves = dentry_moves;
+	if (scoped(w)) {
 		path_get(&w->at);
 		w->root = w->at;
 	} else {
@@ -336,6 +362,7 @@ int vfs_walk_parent(struct task *t, int dirfd, const char *name, unsigned flags,
 		return r;
 	r = walk_run(&w, name, &out->dir);
 	out->links = w.links;
+	out->moves = w.moves;
 	if (r)
 		path_put(&w.root);
 	else
@@ -345,12 +372,15 @@ int vfs_walk_parent(struct task *t, int dirfd, const char *name, unsigned flags,
 
 int vfs_walk_link(const struct cred *c, struct walk_last *l, struct dentry *link, unsigned flags, bool *jumped)
 {
-	struct walk w = { .last = l, .root = l->root, .at = l->dir, .cred = c, .flags = flags, .links = l->links, .rest = "" };
+	struct walk w = { .last = l, .root = l->root, .at = l->dir, .cred = c, .flags = flags, .links = l->links, .moves = l->moves,
+			  .rest = "" };
 	int r = follow_link(&w, link);
 
 	*jumped = !w.buf;
 	if (!r && w.buf)
 		r = walk_rest(&w);
+	if (!r && scoped(&w) && !is_below(&w.at, &w.root))
+		r = -EXDEV;
 	free(w.buf);
 	l->links = w.links;
 	l->dir = w.at;
@@ -366,7 +396,7 @@ void walk_last_fini(struct walk_last *l)
 int vfs_walk_at(const struct path *root, const struct path *start, const struct cred *c, const char *name, unsigned flags,
 		struct path *out)
 {
-	struct walk w = { .root = *root, .at = *start, .cred = c, .flags = flags };
+	struct walk w = { .root = *root, .at = *start, .cred = c, .flags = flags, .moves = dentry_moves };
 
 	if (!*name && !(flags & WALK_EMPTY))
 		return -ENOENT;

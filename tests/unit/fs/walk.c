@@ -187,6 +187,67 @@ Test(walk, in_root_takes_the_start_for_the_root)
 	expect("/dir", "up/sub", WALK_IN_ROOT, "/dir/sub");
 }
 
+/* /jail/in goes to /in when the walk reads the link in it: what another thread's rename may do at that step. */
+static const struct inode_ops *plain;
+
+static ssize_t read_and_move(struct inode *link, char *buf, size_t size)
+{
+	ssize_t n = plain->readlink(link, buf, size);
+	struct dentry *d, *target;
+	struct path jail;
+
+	must(vfs_walk_setup("/jail", WALK_DIRECTORY, &jail));
+	mutex_lock(&path_inode(&jail)->lock);
+	must(dentry_lookup_locked(jail.dentry, "in", 2, &d));
+	mutex_unlock(&path_inode(&jail)->lock);
+	mutex_lock(&path_inode(&root)->lock);
+	must(dentry_lookup_locked(root.dentry, "in", 2, &target));
+	must(path_inode(&jail)->ops->rename(path_inode(&jail), "in", 2, d->inode, path_inode(&root), "in", 2, NULL, 0));
+	must(dentry_move(d, target, false));
+	mutex_unlock(&path_inode(&root)->lock);
+	dentry_put(d);
+	dentry_put(target);
+	path_put(&jail);
+	return n;
+}
+
+static const char *walk_and_move(const char *target, unsigned flags)
+{
+	static struct inode_ops ops;
+	struct path link;
+
+	must(vfs_make_setup("/jail/in/file", S_IFREG | 0644));
+	must(vfs_make_setup("/file", S_IFREG | 0644));
+	make_link("/jail/in", "link", target);
+	must(vfs_walk_setup("/jail/in/link", 0, &link));
+	plain = path_inode(&link)->ops;
+	ops = *plain;
+	ops.readlink = read_and_move;
+	path_inode(&link)->ops = &ops;
+	path_put(&link);
+	return walk_from(flags ? "/jail" : "/jail/in", flags ? "in/link/file" : "link/file", flags, NULL);
+}
+
+Test(walk, up_from_a_directory_that_was_carried_out)
+{
+	cr_assert_str_eq(walk_and_move("..", WALK_BENEATH), "-EAGAIN");
+}
+
+Test(walk, up_from_a_directory_that_was_carried_out_of_a_root)
+{
+	cr_assert_str_eq(walk_and_move("..", WALK_IN_ROOT), "-EAGAIN");
+}
+
+Test(walk, the_end_of_a_walk_was_carried_out)
+{
+	cr_assert_str_eq(walk_and_move(".", WALK_BENEATH), "-EXDEV");
+}
+
+Test(walk, a_walk_without_limits_follows_what_is_carried_away)
+{
+	cr_assert_str_eq(walk_and_move("..", 0), "/file");
+}
+
 Test(walk, links_and_mounts_can_be_refused)
 {
 	expect("/", "dir/rel", WALK_NO_SYMLINKS | WALK_FOLLOW, "-ELOOP");
