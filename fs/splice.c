@@ -24,8 +24,6 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 	struct io io;
 	ssize_t r;
 
-	if (!in->ops->read)
-		return -EINVAL;
 	file_ends_hold();
 	mutex_lock(&p->lock);
 	r = -EPIPE;
@@ -33,6 +31,9 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 		goto out;
 	r = -EAGAIN;
 	if (!room_of(p))
+		goto out;
+	r = -EINVAL;
+	if (!in->ops->read || !file_can_splice(in))
 		goto out;
 	len = MIN(len, room_of(p));
 	r = ring_reserve(&p->ring, len, p->capacity);
@@ -115,6 +116,9 @@ static ssize_t move_locked(struct pipe *in, struct pipe *out, size_t len, enum p
 		return -EAGAIN;
 	if (!out->readers)
 		return -EPIPE;
+	/* Room is asked for even if there is nothing to move. */
+	if (!room_of(out))
+		return -EAGAIN;
 	if (!in->ring.len)
 		return 0;
 	n = MIN(MIN(len, pipe_readable(in)), room_of(out));

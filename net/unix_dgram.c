@@ -218,15 +218,16 @@ static ssize_t message_recv(struct socket *s, struct sock_msg *m)
 	mutex_unlock(&s->lock);
 	if (is_seqpacket(u) && state != UNIX_CONNECTED)
 		return -ENOTCONN;
+	/* An error comes before the messages that are left, other than on a stream. */
+	r = socket_take_error(s);
+	if (r)
+		return r;
 	r = dgram_queue_take(&u->queue, m, add_stamp, s);
 	if (r != -EAGAIN) {
 		if (!peek)
 			waitq_notify(&s->room, POLLOUT);
 		return r;
 	}
-	r = socket_take_error(s);
-	if (r)
-		return r;
 	/* A datagram socket that was shut down ends waiting, and only that. */
 	return (shut & UNIX_SHUT_RECV) && (is_seqpacket(u) || !(m->flags & MSG_DONTWAIT)) ? 0 : -EAGAIN;
 }

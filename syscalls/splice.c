@@ -110,6 +110,12 @@ static ssize_t splice_piece(const struct splice *s, off_t *in, off_t *out, size_
 	return pipe_splice_from_file(s->out, s->in, in, len, 0);
 }
 
+/* Of a socket that has messages one is taken, as by one read. */
+static bool one_message(const struct file *in)
+{
+	return S_ISSOCK(in->inode->type) && !in->ops->write_all;
+}
+
 static int64_t splice_some(const struct splice *s, struct at *in, struct at *out)
 {
 	int64_t total = 0;
@@ -120,6 +126,8 @@ static int64_t splice_some(const struct splice *s, struct at *in, struct at *out
 		if (r <= 0)
 			break;
 		total += r;
+		if (one_message(s->in))
+			break;
 	}
 	if (r == -EPIPE && !total)
 		file_sigpipe();
@@ -159,7 +167,7 @@ static int splice_check(const struct splice *s)
 		return -EINVAL;
 	if ((s->off_in && !s->in->ops->seek) || (s->off_out && !s->out->ops->seek))
 		return -EINVAL;
-	if (!file_can_splice(s->in) || !file_can_splice(s->out))
+	if (!file_can_splice(s->out)) /* of the input the pipe's side asks, once it has room */
 		return -EINVAL;
 	if (in_pipe && out_pipe && pipe_of(s->in) == pipe_of(s->out))
 		return -EINVAL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Event files are no places: what pread(2), splice(2), sendfile(2) and writes of a wrong size say of each, and that they change nothing. */
+/* Event files are no places: what pread(2), splice(2), sendfile(2) and odd writes say of each; what is asked first of a splice. */
 #include "file.h"
 
 #include <sys/epoll.h>
@@ -108,6 +108,56 @@ static void sockets(void)
 	T(sendfile(p[1], s[0], NULL, 4));
 }
 
+/* A message at a time; and an error before what has come. */
+static void messages(void)
+{
+	char buf[16];
+	int s[2], p[2];
+
+	printf("--- messages\n");
+	pipe2(p, O_NONBLOCK);
+	socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s);
+	write(s[0], "one", 3);
+	write(s[0], "three", 5);
+	T(splice(s[1], NULL, p[1], NULL, 100, 0));
+	T(splice(s[1], NULL, p[1], NULL, 4, 0));
+	T(read(p[0], buf, sizeof(buf)));
+	printf("%.7s\n", buf);
+	write(s[1], "left", 4);
+	write(s[0], "unread", 6);
+	close(s[1]);
+	T(read(s[0], buf, sizeof(buf)));
+	T(read(s[0], buf, sizeof(buf)));
+	T(read(s[0], buf, sizeof(buf)));
+	close(s[0]);
+	close(p[0]);
+	close(p[1]);
+}
+
+/* The pipe is asked for readers and room before the other side is asked for anything. */
+static void rooms(void)
+{
+	static char page[65536];
+	int full[2], unread[2], ended[2], fd = eventfd(1, 0);
+
+	printf("--- rooms\n");
+	pipe2(full, O_NONBLOCK);
+	pipe2(unread, O_NONBLOCK);
+	pipe2(ended, O_NONBLOCK);
+	close(unread[0]);
+	close(ended[1]);
+	T(write(full[1], page, sizeof(page)));
+	T(splice(fd, NULL, full[1], NULL, 8, SPLICE_F_NONBLOCK));
+	T(splice(fd, NULL, unread[1], NULL, 8, SPLICE_F_NONBLOCK));
+	T(splice(ended[0], NULL, full[1], NULL, 8, SPLICE_F_NONBLOCK));
+	T(splice(ended[0], NULL, unread[1], NULL, 8, SPLICE_F_NONBLOCK));
+	T(tee(ended[0], full[1], 8, SPLICE_F_NONBLOCK));
+	T(tee(ended[0], unread[1], 8, SPLICE_F_NONBLOCK));
+	T(read(full[0], page, sizeof(page)));
+	T(splice(ended[0], NULL, full[1], NULL, 8, SPLICE_F_NONBLOCK));
+	T(tee(ended[0], full[1], 8, SPLICE_F_NONBLOCK));
+}
+
 int main(void)
 {
 	sigset_t none;
@@ -125,5 +175,7 @@ int main(void)
 	file("epoll", epoll_create1(0));
 	counter();
 	sockets();
+	messages();
+	rooms();
 	return 0;
 }
