@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of message queues share. */
+#ifndef TESTS_GUEST_MQUEUE_H
+#define TESTS_GUEST_MQUEUE_H
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -16,3 +19,5 @@ static void one_test_at_a_time(void)
 	close(fd);
 	flock(high, LOCK_EX);
 }
+
+#endif
