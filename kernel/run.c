@@ -114,6 +114,7 @@ static void task_fault(struct task *t, const struct platform_event *ev)
 		.addr = (uint64_t)ev->info.si_addr,
 		.access = ev->access,
 		.access_known = ev->access_known,
+		.mapped = ev->fault_mapped,
 		.bus = ev->info.si_signo == SIGBUS,
 	};
 	int code = 0;

@@ -22,8 +22,6 @@
 
 enum {
 	SMALL_PRIVATE_FILE = 256 << 10, /* data segments: mostly written (relocations), so copied at the first touch */
-	DENSE_MIN = 256 << 10, /* how much of a neighbour must be touched to call it a walk */
-	DENSE_LOOK = 1 << 20,
 	RAISES_EAGER = 15, /* how many changes of protection later it is tried again to leave writes to faults */
 	NEIGHBOURS = 2 << 20, /* how far around the fault unmapped pmas are mapped along */
 };
@@ -95,6 +93,10 @@ static int settle_access(struct mm *mm, struct seg vseg, struct seg p, const str
 		/* Mapped as it should be: resolved meanwhile, or it was a write. */
 		if (!tried_before(mm, f->addr))
 			return 0;
+		if (!f->mapped) {
+			pma_of(p)->stub = STUB_UNSURE; /* the host refused a queued change: platform/ptrace/remote.c */
+			return access;
+		}
 		if (f->access_known || !(prot & PROT_WRITE) || (mapped & PROT_WRITE))
 			return -EFAULT;
 		return PROT_READ | PROT_WRITE;
@@ -108,15 +110,15 @@ static bool dense_next_to(struct mm *mm, struct seg n, bool below, uint64_t edge
 {
 	struct range r;
 
-	if (!seg_ok(n) || !pma_of(n)->private || pma_of(n)->stub != STUB_MAPPED || range_len(seg_range(n)) < DENSE_MIN)
+	if (!seg_ok(n) || !pma_of(n)->private || pma_of(n)->stub != STUB_MAPPED || range_len(seg_range(n)) < PMA_DENSE_LOOK)
 		return false;
 	r = seg_range(n);
 	if ((below ? r.end : r.start) != edge)
 		return false;
 	if (below)
-		r.start = MAX(r.start, r.end - DENSE_LOOK);
+		r.start = r.end - PMA_DENSE_LOOK;
 	else
-		r.end = MIN(r.end, r.start + DENSE_LOOK);
+		r.end = r.start + PMA_DENSE_LOOK;
 	return pma_dense(mm, n, r);
 }
 
@@ -147,7 +149,12 @@ static int map_around(struct mm *mm, struct seg vseg, uint64_t addr, bool fresh)
 		return err;
 	}
 	window = range_make(r.start > NEIGHBOURS ? r.start - NEIGHBOURS : 0, r.end + NEIGHBOURS);
-	return stub_map_range_locked(mm, range_intersect(window, seg_range(vseg)), false);
+	err = stub_map_range_locked(mm, range_intersect(window, seg_range(vseg)), false);
+	if (LIKELY(err || pma_is_mapped(pma_of(p = segset_find(&mm->pmas, addr)))))
+		return err;
+	/* The host refused, and everything was unmapped. Now there is room for one, or it was not for want of room. */
+	err = stub_map_locked(mm, p, false);
+	return err || pma_is_mapped(pma_of(p)) ? err : -ENOMEM;
 }
 
 static int resolve_locked(struct mm *mm, const struct mm_fault *f, int *code)

@@ -94,6 +94,8 @@ struct io_pin {
 	} ref[IO_PIN_MAX];
 };
 int io_pin(struct io *io, size_t max, int access, struct io_pin *pin) MUST_CHECK;
+/* Do vmas cover where io goes on? If not, io_pin() fails, or has a stack grow: not what a transfer of nothing may do. */
+bool io_is_mapped(struct io *io);
 /* The host has moved `moved` bytes, 0 if it could not: advances by them. A guest's page that became another one meanwhile, as
  * when a fork and a write made a copy of it, is given what the host put into the old one. */
 void io_unpin(struct io *io, struct io_pin *pin, size_t moved);

@@ -187,6 +187,23 @@ static size_t pin_guest(struct mm *mm, uint64_t addr, size_t n, int access, stru
 	return n;
 }
 
+bool io_is_mapped(struct io *io)
+{
+	uint64_t at, len;
+	bool covered;
+
+	if (!io->mm || !io->left)
+		return true;
+	at = (uint64_t)(uintptr_t)io->iov[io->index].iov_base + io->skip;
+	len = io->iov[io->index].iov_len - io->skip;
+	if (at >= platform_max_addr() || len > platform_max_addr() - at)
+		return false;
+	mutex_lock(&io->mm->mapping);
+	covered = vma_covers_locked(io->mm, range_make(at, at + len));
+	mutex_unlock(&io->mm->mapping);
+	return covered;
+}
+
 static size_t pin_piece(struct io *io, uint64_t addr, size_t n, int access, struct io_pin *pin)
 {
 	if (io->mm)

@@ -529,19 +529,21 @@ void memfile_commit(struct memfile *mf, struct range r)
 
 uint64_t memfile_resident_in(struct memfile *mf, struct range r)
 {
-	int fd = mf->file.host.fd;
-	uint64_t bytes = 0;
+	enum { PIECE = 512 };
+	unsigned char there[PIECE];
+	uint64_t bytes = 0, pages;
 
-	while (!range_empty(r)) {
-		off_t data = lseek(fd, (off_t)r.start, SEEK_DATA), hole;
+	/* Not by SEEK_HOLE, which looks for the end of the data however far behind r that is. */
+	for (; !range_empty(r); r.start += pages * PAGE_SIZE) {
+		off_t data = lseek(mf->file.host.fd, (off_t)r.start, SEEK_DATA);
 
 		if (data < 0 || (uint64_t)data >= r.end)
 			break;
-		hole = lseek(fd, data, SEEK_HOLE);
-		if (hole < 0)
-			break;
-		r.start = MIN((uint64_t)hole, r.end);
-		bytes += r.start - (uint64_t)data;
+		r.start = (uint64_t)data;
+		pages = MIN(range_len(r) / PAGE_SIZE, PIECE);
+		file_residency(&mf->file, range_make(r.start, r.start + pages * PAGE_SIZE), there);
+		for (uint64_t i = 0; i < pages; i++)
+			bytes += there[i] & 1 ? PAGE_SIZE : 0;
 	}
 	return bytes;
 }

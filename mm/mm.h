@@ -83,6 +83,7 @@ struct mm_fault {
 	uint64_t addr;
 	int access; /* PROT_READ, PROT_WRITE, PROT_EXEC */
 	bool access_known; /* see platform_event */
+	bool mapped; /* the host had something mapped there */
 	bool bus; /* the host said SIGBUS: a mapped page lost its backing */
 };
 /* Resolves a guest fault: 0 when the guest may go on; otherwise the signal's si_code in *code and the signal number as the return value

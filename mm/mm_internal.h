@@ -243,7 +243,8 @@ int pmas_get_locked(struct mm *mm, struct range r, int access, unsigned flags, u
 int pmas_get_vma_locked(struct mm *mm, struct seg vseg, struct range r, int access, uint64_t *end) MUST_CHECK;
 /* Makes [need) of pma p writable: takes it over or copies it. */
 int pma_break_cow_locked(struct mm *mm, struct seg vseg, struct seg p, struct range need) MUST_CHECK;
-/* Are all pages of r of a memory-file pma present? */
+/* Are all pages of r of a memory-file pma present? At most PMA_DENSE_LOOK bytes. */
+enum { PMA_DENSE_LOOK = 256 << 10 };
 bool pma_dense(struct mm *mm, struct seg p, struct range r);
 
 /* --- stub.c: the stub follows; active lock held --- */
@@ -253,6 +254,7 @@ struct stub_batch {
 	struct platform_op ops[48];
 };
 void stub_batch_init(struct stub_batch *b, struct mm *mm);
+/* Set in the pma what it will be in the stub, then add; where the host refuses, all become STUB_NONE, which is no error. */
 int stub_batch_add(struct stub_batch *b, const struct platform_op *op) MUST_CHECK; /* flushes when full */
 int stub_batch_flush(struct stub_batch *b) MUST_CHECK;
 /* Unmaps what the stub may have in r; pmas are cut at r's ends. */

@@ -287,11 +287,15 @@ int pmas_protect_locked(struct mm *mm, struct range r, int prot)
 
 bool pma_dense(struct mm *mm, struct seg p, struct range r)
 {
+	unsigned char there[PMA_DENSE_LOOK / PAGE_SIZE];
 	struct pma *v = pma_of(p);
-	off_t end = (off_t)pma_offset(p, r.end), hole;
 
+	assert(range_len(r) <= PMA_DENSE_LOOK);
 	if (v->file != memfile_file(mm->memfile))
 		return false;
-	hole = lseek(v->file->host.fd, (off_t)pma_offset(p, r.start), SEEK_HOLE);
-	return hole >= end;
+	file_residency(v->file, pma_file_range(p, r), there);
+	for (uint64_t i = 0; i < range_len(r) / PAGE_SIZE; i++)
+		if (!(there[i] & 1))
+			return false;
+	return true;
 }

@@ -17,17 +17,27 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* The hole-free run of the memory file at or after off, below end; empty when there is none. */
-static struct range next_data(int fd, uint64_t off, uint64_t end)
+/* The first run of data of the memory file in [at, piece.end); empty at piece.end when there is none. `there` says of each page of piece
+ * whether it is in memory; if not it is a hole, or the host has swapped it out, which lseek(2) knows. SEEK_HOLE could tell the end of
+ * the run, but looks for it through all the data that follows, beyond the piece. */
+static struct range next_data(int fd, struct range piece, uint64_t at, const unsigned char *there)
 {
-	off_t data = lseek(fd, (off_t)off, SEEK_DATA), hole;
+	uint64_t end;
 
-	if (data < 0 || (uint64_t)data >= end)
-		return range_make(end, end);
-	hole = lseek(fd, data, SEEK_HOLE);
-	if (hole < 0 || (uint64_t)hole > end)
-		hole = (off_t)end;
-	return range_make((uint64_t)data, (uint64_t)hole);
+	while (at < piece.end && !(there[(at - piece.start) / PAGE_SIZE] & 1)) {
+		off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+
+		if (data < 0 || (uint64_t)data >= piece.end)
+			return range_make(piece.end, piece.end);
+		if ((uint64_t)data == at)
+			break;
+		at = (uint64_t)data;
+	}
+	end = at;
+	do
+		end += PAGE_SIZE;
+	while (end < piece.end && (there[(end - piece.start) / PAGE_SIZE] & 1));
+	return range_make(at, end);
 }
 
 static uint64_t write_all(int fd, const char *src, uint64_t n, uint64_t off)
@@ -46,16 +56,18 @@ static uint64_t write_all(int fd, const char *src, uint64_t n, uint64_t off)
 	return done;
 }
 
-/* Copies [src) of file to the memory file at dst: the bytes done. *dense: no hole was met. */
-static uint64_t copy_bytes(struct mm *mm, struct mm_file *file, struct range src, uint64_t dst, bool *dense)
+/* Copies a piece of file, at most MM_UNIT, to the memory file at dst: the bytes done. *dense: no hole was met. */
+static uint64_t copy_piece(struct mm *mm, struct mm_file *file, struct range piece, uint64_t dst, bool *dense)
 {
+	unsigned char there[MM_UNIT / PAGE_SIZE];
 	int fd = memfile_file(mm->memfile)->host.fd;
 	bool holes = file == memfile_file(mm->memfile);
-	uint64_t at = src.start;
+	uint64_t at = piece.start;
 
-	*dense = true;
-	while (at < src.end) {
-		struct range run = holes ? next_data(fd, at, src.end) : range_make(at, src.end);
+	if (holes)
+		file_residency(file, piece, there);
+	while (at < piece.end) {
+		struct range run = holes ? next_data(fd, piece, at, there) : range_make(at, piece.end);
 		uint64_t len, n;
 		char *p;
 
@@ -68,12 +80,25 @@ static uint64_t copy_bytes(struct mm *mm, struct mm_file *file, struct range src
 		if (!p)
 			break;
 		len = MIN(len, range_len(run));
-		n = write_all(fd, p, len, dst + (run.start - src.start));
+		n = write_all(fd, p, len, dst + (run.start - piece.start));
 		at += n;
 		if (n < len)
 			break;
 	}
-	return at - src.start;
+	return at - piece.start;
+}
+
+static uint64_t copy_bytes(struct mm *mm, struct mm_file *file, struct range src, uint64_t dst, bool *dense)
+{
+	uint64_t done = 0, n, want;
+
+	*dense = true;
+	do {
+		want = MIN(range_len(src) - done, MM_UNIT);
+		n = copy_piece(mm, file, range_make(src.start + done, src.start + done + want), dst + done, dense);
+		done += n;
+	} while (n == want && done < range_len(src));
+	return done;
 }
 
 /* How much to copy for a write at `need`. */

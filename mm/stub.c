@@ -7,6 +7,11 @@
  * before its reference is given back, and a range without such pmas needs no injected call at all.
  *
  * Changes are collected in batches, which the platform does in as few stops as it can.
+ *
+ * A host has its own limit of mappings (vm.max_map_count), and a stub can need more of them than its guest has vmas. A change that
+ * the host refuses is answered by unmapping everything: that needs no mapping more, makes what was asked for true or
+ * leaves it to faults, and those bring back what is still used. So callers say in the set what a batch will do before they
+ * flush it, and after a flush without error a pma is what its state says, which may be STUB_NONE.
  */
 #include "mm/mm_internal.h"
 
@@ -16,6 +21,19 @@ void stub_batch_init(struct stub_batch *b, struct mm *mm)
 {
 	b->mm = mm;
 	b->count = 0;
+}
+
+/* Answers a failed change: 0, everything is unmapped instead; or its error, which that would not help. */
+static int stub_clear_locked(struct mm *mm, int err)
+{
+	const uint64_t start = platform_min_addr();
+	struct seg p;
+
+	if (err != -ENOMEM || platform_as_unmap(mm->as, start, platform_max_addr() - start))
+		return err;
+	for (p = segset_first(&mm->pmas); seg_ok(p); p = seg_next(p))
+		pma_of(p)->stub = STUB_NONE;
+	return 0;
 }
 
 int stub_batch_flush(struct stub_batch *b)
@@ -39,17 +57,14 @@ int stub_batch_flush(struct stub_batch *b)
 		err = platform_as_unmap(b->mm->as, b->ops[0].addr, b->ops[0].len);
 	else
 		err = platform_as_protect(b->mm->as, b->ops[0].addr, b->ops[0].len, b->ops[0].prot);
-	return err;
+	return err ? stub_clear_locked(b->mm, err) : 0;
 }
 
 int stub_batch_add(struct stub_batch *b, const struct platform_op *op)
 {
-	int err = 0;
-
-	if (b->count == ARRAY_SIZE(b->ops))
-		err = stub_batch_flush(b);
+	assert(b->count < ARRAY_SIZE(b->ops));
 	b->ops[b->count++] = *op;
-	return err;
+	return b->count < ARRAY_SIZE(b->ops) ? 0 : stub_batch_flush(b);
 }
 
 static void set_state(struct mm *mm, struct range r, enum stub_state state)
@@ -83,6 +98,8 @@ int stub_unmap_locked(struct mm *mm, struct range r)
 	err = platform_as_unmap(mm->as, start, end - start);
 	if (err == -EOWNERDEAD)
 		err = 0; /* a dead stub maps nothing */
+	else if (err)
+		err = stub_clear_locked(mm, err);
 	set_state(mm, range_make(start, end), err ? STUB_UNSURE : STUB_NONE);
 	return err;
 }
@@ -109,10 +126,12 @@ int stub_map_locked(struct mm *mm, struct seg p, bool populate)
 
 	mutex_assert_held(&mm->active);
 	stub_batch_init(&b, mm);
+	pma_of(p)->stub = STUB_MAPPED;
 	err = stub_batch_add(&b, &op);
 	if (!err)
 		err = stub_batch_flush(&b);
-	pma_of(p)->stub = err ? STUB_UNSURE : STUB_MAPPED;
+	if (err)
+		pma_of(p)->stub = STUB_UNSURE;
 	return err;
 }
 
@@ -131,8 +150,8 @@ int stub_map_range_locked(struct mm *mm, struct range r, bool populate)
 			continue;
 		if (pma_of(p)->stub == STUB_READONLY && !populate)
 			op.kind = PLATFORM_PROTECT;
-		err = stub_batch_add(&b, &op);
 		pma_of(p)->stub = STUB_MAPPED;
+		err = stub_batch_add(&b, &op);
 	}
 	if (!err)
 		err = stub_batch_flush(&b);

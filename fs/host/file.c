@@ -83,6 +83,8 @@ static ssize_t host_read(struct file *f, struct io *io, off_t *pos, int flags)
 		io->left += cut;
 		return r;
 	}
+	if (!io_is_mapped(io) && at_end(f, *pos))
+		return 0;
 	r = move_all(f, io, pos, false, 0);
 	return r == -EFAULT && at_end(f, *pos) ? 0 : r;
 }

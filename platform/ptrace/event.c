@@ -138,7 +138,7 @@ static enum decoded decode_exception(struct platform_ctx *ctx, int sig, struct p
 	count_add(&ctx->faults, 1);
 	addr = (uint64_t)(uintptr_t)ev->info.si_addr;
 	ev->kind = PLATFORM_FAULT;
-	ev->fault_mapped = sig == SIGBUS || ev->info.si_code == SEGV_ACCERR;
+	ev->fault_mapped = sig == SIGBUS || ev->info.si_code != SEGV_MAPERR;
 	ev->access_known = true;
 	if (addr == ctx->regs.rip) {
 		ev->access = PROT_EXEC;

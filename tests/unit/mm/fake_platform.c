@@ -17,6 +17,7 @@ struct platform_ctx {
 struct fake_stats fake;
 void (*fake_on_removal)(const struct fake_mapping *m);
 static int fail_countdown = -1, fail_err;
+static size_t mappings_max = SIZE_MAX;
 static struct platform_ctx self;
 
 void fake_fail_after(int n, int err)
@@ -32,9 +33,16 @@ void fake_fail_never(void)
 
 static int injected_failure(void)
 {
-	if (fail_countdown < 0 || fail_countdown-- > 0)
-		return 0;
-	return fail_err;
+	if (fail_countdown > 0)
+		fail_countdown--;
+	else if (!fail_countdown)
+		return fail_err;
+	return 0;
+}
+
+void fake_limit_mappings(size_t n)
+{
+	mappings_max = n ? n : SIZE_MAX;
 }
 
 void fake_enter(struct platform_as *as)
@@ -135,6 +143,20 @@ static void clear(struct platform_as *as, uint64_t addr, uint64_t len)
 	as->count = kept;
 }
 
+/* Would a change of [addr, addr + len) leave too many mappings? Outside it are the pieces that are left, inside `made` or what is there. */
+static bool too_many(const struct platform_as *as, uint64_t addr, uint64_t len, int made)
+{
+	size_t outside = 0, inside = 0;
+
+	for (size_t i = 0; i < as->count; i++) {
+		uint64_t start = as->m[i].addr, end = start + as->m[i].len;
+
+		outside += (start < addr) + (end > addr + len);
+		inside += start < addr + len && end > addr;
+	}
+	return outside + (made < 0 ? inside : (size_t)made) > mappings_max;
+}
+
 static bool aligned(uint64_t addr, uint64_t len)
 {
 	return len && !((addr | len) & ~PAGE_MASK) && addr >= platform_min_addr() && addr + len <= platform_max_addr();
@@ -149,6 +171,8 @@ int platform_as_map(struct platform_as *as, uint64_t addr, uint64_t len, struct 
 	fake.populated += populate;
 	if (!aligned(addr, len) || (off & ~PAGE_MASK))
 		abort();
+	if (!err && too_many(as, addr, len, 1))
+		err = -ENOMEM;
 	if (err)
 		return err;
 	clear(as, addr, len);
@@ -163,6 +187,8 @@ int platform_as_unmap(struct platform_as *as, uint64_t addr, uint64_t len)
 	fake.unmaps++;
 	if (!aligned(addr, len))
 		abort();
+	if (!err && too_many(as, addr, len, 0))
+		err = -ENOMEM;
 	if (!err)
 		clear(as, addr, len);
 	return err;
@@ -177,6 +203,8 @@ int platform_as_protect(struct platform_as *as, uint64_t addr, uint64_t len, int
 	fake.protects++;
 	if (!aligned(addr, len))
 		abort();
+	if (!err && too_many(as, addr, len, -1))
+		err = -ENOMEM;
 	if (err)
 		return err;
 	cut(as, addr);

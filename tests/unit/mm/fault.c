@@ -72,7 +72,7 @@ Test(fault, signals_for_what_the_vmas_do_not_allow)
 
 Test(fault, a_fault_resolved_meanwhile_is_tried_again)
 {
-	struct mm_fault f = { .addr = BASE, .access = PROT_READ };
+	struct mm_fault f = { .addr = BASE, .access = PROT_READ, .mapped = true };
 	int code;
 
 	map_at(test_mm, BASE, P, PROT_READ, MAP_PRIVATE);
@@ -82,6 +82,59 @@ Test(fault, a_fault_resolved_meanwhile_is_tried_again)
 	cr_assert_eq(fake.maps, maps);
 	/* The same again without any change: the guest cannot get on. */
 	cr_assert_eq(mm_handle_fault(test_mm, &f, &code), SIGSEGV);
+}
+
+/* The platform drops what it cannot map when nobody can be told. */
+static void loses_and_faults(uint64_t addr, int access, bool known)
+{
+	struct mm_fault f = { .addr = addr, .access = access, .access_known = known };
+	int code;
+
+	cr_assert_eq(touch(test_mm, addr, access), 0);
+	cr_assert_eq(platform_as_unmap(test_mm->as, addr, P), 0);
+	cr_assert_eq(mm_handle_fault(test_mm, &f, &code), 0, "it may have been a race");
+	cr_assert_eq(mm_handle_fault(test_mm, &f, &code), 0);
+	check_mm(test_mm);
+	cr_assert(fake_at(test_mm->as, addr)->prot & access);
+}
+
+Test(fault, what_the_stub_has_lost_is_mapped_again)
+{
+	map_anon(test_mm, BASE, P);
+	map_at(test_mm, BASE + P, P, PROT_READ | PROT_EXEC, MAP_PRIVATE);
+	loses_and_faults(BASE, PROT_READ, false);
+	loses_and_faults(BASE + P, PROT_READ, false);
+	loses_and_faults(BASE + P, PROT_EXEC, true);
+}
+
+/* A stub needs more mappings than its guest where memory lies in pieces. */
+Test(fault, a_host_with_few_mappings_is_worked_with)
+{
+	enum { PAGES = 64, LIMIT = 10 };
+
+	fake_limit_mappings(LIMIT);
+	map_anon(test_mm, BASE, PAGES * P);
+	for (int i = 0; i < PAGES; i++)
+		store(test_mm, BASE + i * P, (unsigned char)(i + 1));
+	for (int i = 0; i < PAGES; i += 2) {
+		cr_assert_eq(mm_mprotect(test_mm, BASE + i * P, P, PROT_READ, false), 0);
+		cr_assert_eq(touch(test_mm, BASE + i * P, PROT_WRITE), SIGSEGV);
+	}
+	for (int i = 0; i < PAGES; i++)
+		cr_assert_eq(load(test_mm, BASE + i * P), i + 1);
+	cr_assert_leq(fake_count(test_mm->as), LIMIT);
+	for (int i = 1; i < PAGES; i += 4) {
+		cr_assert_eq(mm_munmap(test_mm, BASE + i * P, P), 0);
+		cr_assert_eq(touch(test_mm, BASE + i * P, PROT_READ), SIGSEGV);
+	}
+	for (int i = 0; i < PAGES; i += 2) {
+		uint64_t to;
+
+		cr_assert_eq(mm_mremap(test_mm, BASE + i * P, P, P, MREMAP_MAYMOVE | MREMAP_FIXED, BASE + (100 + i) * P, &to), 0);
+		cr_assert_eq(load(test_mm, to), i + 1);
+		cr_assert_eq(touch(test_mm, BASE + i * P, PROT_READ), SIGSEGV);
+	}
+	check_mm(test_mm);
 }
 
 Test(fault, a_stack_grows_within_its_limit)
@@ -211,11 +264,13 @@ Test(fault, a_host_that_refuses_leaves_sets_and_stub_in_agreement)
 	store(test_mm, BASE, 1);
 	fake_fail_after(0, -ENOMEM);
 	cr_assert_eq(mm_munmap(test_mm, BASE, P), -ENOMEM);
+	fake_fail_never();
 	cr_assert_str_eq(vmas_text(test_mm), "0-2 rw-p");
 	cr_assert_eq(load(test_mm, BASE), 1);
 	/* The page is in doubt now, so it is unmapped, and the next fault maps it as it should be. */
 	fake_fail_after(0, -ENOMEM);
 	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), -ENOMEM);
+	fake_fail_never();
 	check_mm(test_mm);
 	cr_assert_eq(load(test_mm, BASE), 1);
 	cr_assert_eq(mm_mprotect(test_mm, BASE, P, RW, false), 0);
@@ -231,6 +286,7 @@ Test(fault, memory_in_doubt_is_not_writable_after_mprotect)
 	store(test_mm, BASE, 1);
 	fake_fail_after(0, -ENOMEM);
 	cr_assert_eq(mm_munmap(test_mm, BASE, P), -ENOMEM);
+	fake_fail_never();
 	/* The host still maps it writable, whatever we know. */
 	cr_assert_eq(mm_mprotect(test_mm, BASE, 2 * P, PROT_READ, false), 0);
 	check_mm(test_mm);

@@ -52,7 +52,7 @@ int touch(struct mm *mm, uint64_t addr, int access)
 {
 	for (int tries = 0; tries < 6; tries++) {
 		const struct fake_mapping *m = fake_at(mm->as, addr);
-		struct mm_fault f = { .addr = addr, .access = access };
+		struct mm_fault f = { .addr = addr, .access = access, .mapped = m };
 		int sig;
 
 		if (m && !(access & ~prot_normal(m->prot)))
