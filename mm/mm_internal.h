@@ -257,6 +257,8 @@ void stub_batch_init(struct stub_batch *b, struct mm *mm);
 /* Set in the pma what it will be in the stub, then add; where the host refuses, all become STUB_NONE, which is no error. */
 int stub_batch_add(struct stub_batch *b, const struct platform_op *op) MUST_CHECK; /* flushes when full */
 int stub_batch_flush(struct stub_batch *b) MUST_CHECK;
+/* Unmaps everything: 0, or -EOWNERDEAD. */
+int stub_clear_locked(struct mm *mm) MUST_CHECK;
 /* Unmaps what the stub may have in r; pmas are cut at r's ends. */
 int stub_unmap_locked(struct mm *mm, struct range r) MUST_CHECK;
 int stub_map_locked(struct mm *mm, struct seg p, bool populate) MUST_CHECK;

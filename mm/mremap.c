@@ -8,8 +8,7 @@
  *             |pma| |pma|         ==>               |pma| |pma|
  *
  * One batch unmaps the old range in the stub and maps at the new one what was mapped before; the sets change after it has
- * succeeded. If it fails, both ranges are in doubt: the old pmas are marked so, the new range is unmapped, and the call fails
- * with the sets as they were.
+ * succeeded. If it fails, both ranges are in doubt: the stub is cleared, and the call fails with the sets as they were.
  */
 #include "base/log.h"
 #include "mm/mm_internal.h"
@@ -59,14 +58,7 @@ static int move_in_stub(struct mm *mm, struct range from, uint64_t delta)
 	}
 	if (!err)
 		err = stub_batch_flush(&b);
-	if (!err)
-		return 0;
-	for (p = segset_lower_bound(&mm->pmas, from.start); seg_ok(p) && seg_start(p) < from.end; p = seg_next(p))
-		if (pma_of(p)->stub != STUB_NONE)
-			pma_of(p)->stub = STUB_UNSURE;
-	if (mm->as && platform_as_unmap(mm->as, from.start + delta, range_len(from)))
-		return err; /* only a dead stub refuses to unmap whole mappings */
-	return err;
+	return err && stub_clear_locked(mm) ? -EOWNERDEAD : err;
 }
 
 /* Moves the pmas of `from` up by delta (modulo 2^64); the target has none. */

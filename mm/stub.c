@@ -23,17 +23,15 @@ void stub_batch_init(struct stub_batch *b, struct mm *mm)
 	b->count = 0;
 }
 
-/* Answers a failed change: 0, everything is unmapped instead; or its error, which that would not help. */
-static int stub_clear_locked(struct mm *mm, int err)
+int stub_clear_locked(struct mm *mm)
 {
-	const uint64_t start = platform_min_addr();
+	int err = mm->as ? platform_as_clear(mm->as) : -EOWNERDEAD;
 	struct seg p;
 
-	if (err != -ENOMEM || platform_as_unmap(mm->as, start, platform_max_addr() - start))
-		return err;
+	mutex_assert_held(&mm->active);
 	for (p = segset_first(&mm->pmas); seg_ok(p); p = seg_next(p))
-		pma_of(p)->stub = STUB_NONE;
-	return 0;
+		pma_of(p)->stub = STUB_NONE; /* a dead stub maps nothing */
+	return err;
 }
 
 int stub_batch_flush(struct stub_batch *b)
@@ -57,7 +55,7 @@ int stub_batch_flush(struct stub_batch *b)
 		err = platform_as_unmap(b->mm->as, b->ops[0].addr, b->ops[0].len);
 	else
 		err = platform_as_protect(b->mm->as, b->ops[0].addr, b->ops[0].len, b->ops[0].prot);
-	return err ? stub_clear_locked(b->mm, err) : 0;
+	return err == -ENOMEM ? stub_clear_locked(b->mm) : err;
 }
 
 int stub_batch_add(struct stub_batch *b, const struct platform_op *op)
@@ -96,10 +94,10 @@ int stub_unmap_locked(struct mm *mm, struct range r)
 		return 0;
 	atomic_fetch_add_explicit(&mm->stub_gen, 1, memory_order_relaxed);
 	err = platform_as_unmap(mm->as, start, end - start);
+	if (err == -ENOMEM)
+		err = stub_clear_locked(mm);
 	if (err == -EOWNERDEAD)
 		err = 0; /* a dead stub maps nothing */
-	else if (err)
-		err = stub_clear_locked(mm, err);
 	set_state(mm, range_make(start, end), err ? STUB_UNSURE : STUB_NONE);
 	return err;
 }

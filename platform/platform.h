@@ -80,6 +80,8 @@ void platform_as_release(struct platform_as *as);
 int platform_as_map(struct platform_as *as, uint64_t addr, uint64_t len, struct platform_file *f, uint64_t off, int prot,
 		    bool populate) MUST_CHECK;
 int platform_as_unmap(struct platform_as *as, uint64_t addr, uint64_t len) MUST_CHECK;
+/* Unmaps everything, which the host cannot refuse: 0, or -EOWNERDEAD. */
+int platform_as_clear(struct platform_as *as) MUST_CHECK;
 int platform_as_protect(struct platform_as *as, uint64_t addr, uint64_t len, int prot) MUST_CHECK;
 
 /* One change of a batch. */

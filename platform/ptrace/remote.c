@@ -197,6 +197,13 @@ static size_t submit_own_locked(struct platform_ctx *ctx, const struct stub_call
 	return i;
 }
 
+/* Forgets what is queued: everything goes, and is faulted in again. */
+static void queue_reset_locked(struct platform_as *as)
+{
+	as->queue_len = 0;
+	as->queue_reset = true;
+}
+
 static void queue_append_locked(struct platform_as *as, const struct stub_call *calls, size_t count)
 {
 	if (as->queue_len + count > as->queue_cap) {
@@ -204,9 +211,7 @@ static void queue_append_locked(struct platform_as *as, const struct stub_call *
 		struct stub_call *q = cap > QUEUE_MAX ? NULL : realloc(as->queue, cap * sizeof(*q));
 
 		if (!q) {
-			/* Forget how it came about: everything goes, and is faulted in again. */
-			as->queue_len = 0;
-			as->queue_reset = true;
+			queue_reset_locked(as);
 			return;
 		}
 		as->queue = q;
@@ -239,13 +244,12 @@ static void as_wait_locked(struct platform_as *as) NO_THREAD_SAFETY_ANALYSIS
 #endif
 }
 
-static int submit_remote_locked(struct platform_as *as, const struct stub_call *calls, size_t count)
+/* Has whoever is in the guest make what was queued, and waits for that. */
+static int queue_submit_locked(struct platform_as *as)
 {
 	struct platform_ctx *runner;
-	uint64_t seq;
+	uint64_t seq = ++as->queue_seq;
 
-	queue_append_locked(as, calls, count);
-	seq = ++as->queue_seq;
 	atomic_store(&as->pending, true);
 	runner = as_runner_locked(as);
 	if (!runner)
@@ -271,7 +275,8 @@ static int submit(struct platform_as *as, const struct stub_call *calls, size_t 
 		if (error && failed)
 			*failed = done;
 	} else {
-		error = submit_remote_locked(as, calls, count);
+		queue_append_locked(as, calls, count);
+		error = queue_submit_locked(as);
 	}
 	mutex_unlock(&as->lock);
 	return error;
@@ -330,4 +335,23 @@ int platform_as_protect(struct platform_as *as, uint64_t addr, uint64_t len, int
 	const struct platform_op op = { .kind = PLATFORM_PROTECT, .addr = addr, .len = len, .prot = prot };
 
 	return platform_as_batch(as, &op, 1, NULL);
+}
+
+int platform_as_clear(struct platform_as *as)
+{
+	struct platform_ctx *self = platform_ctx_self();
+	int error;
+
+	mutex_lock(&as->lock);
+	queue_reset_locked(as);
+	if (atomic_load(&as->dead)) {
+		error = -EOWNERDEAD;
+	} else if (self && self->as == as) {
+		error = as_reset_locked(self);
+		queue_clear_locked(as);
+	} else {
+		error = queue_submit_locked(as);
+	}
+	mutex_unlock(&as->lock);
+	return error;
 }

@@ -194,6 +194,13 @@ int platform_as_unmap(struct platform_as *as, uint64_t addr, uint64_t len)
 	return err;
 }
 
+int platform_as_clear(struct platform_as *as)
+{
+	fake.unmaps++;
+	clear(as, platform_min_addr(), platform_max_addr() - platform_min_addr());
+	return 0;
+}
+
 /* As mprotect(2): a hole is ENOMEM. */
 int platform_as_protect(struct platform_as *as, uint64_t addr, uint64_t len, int prot)
 {

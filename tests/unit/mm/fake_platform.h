@@ -24,7 +24,8 @@ struct fake_stats {
 extern struct fake_stats fake;
 /* Called with every piece of a mapping that is about to be removed or replaced; NULL for nobody. */
 extern void (*fake_on_removal)(const struct fake_mapping *m);
-/* From the n-th change on (n = 0: the next one) every change fails with err, until fake_fail_never(). */
+/* From the n-th change on (n = 0: the next one) every change but platform_as_clear() fails with err, until
+ * fake_fail_never(). */
 void fake_fail_after(int n, int err);
 void fake_fail_never(void);
 /* As vm.max_map_count: a change that would leave an address space more than n mappings fails with -ENOMEM. 0: no limit. */

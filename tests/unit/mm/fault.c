@@ -262,14 +262,14 @@ Test(fault, a_host_that_refuses_leaves_sets_and_stub_in_agreement)
 	fake_fail_never();
 	check_mm(test_mm);
 	store(test_mm, BASE, 1);
-	fake_fail_after(0, -ENOMEM);
-	cr_assert_eq(mm_munmap(test_mm, BASE, P), -ENOMEM);
+	fake_fail_after(0, -EPERM);
+	cr_assert_eq(mm_munmap(test_mm, BASE, P), -EPERM);
 	fake_fail_never();
 	cr_assert_str_eq(vmas_text(test_mm), "0-2 rw-p");
 	cr_assert_eq(load(test_mm, BASE), 1);
 	/* The page is in doubt now, so it is unmapped, and the next fault maps it as it should be. */
-	fake_fail_after(0, -ENOMEM);
-	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), -ENOMEM);
+	fake_fail_after(0, -EPERM);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), -EPERM);
 	fake_fail_never();
 	check_mm(test_mm);
 	cr_assert_eq(load(test_mm, BASE), 1);
@@ -284,8 +284,8 @@ Test(fault, memory_in_doubt_is_not_writable_after_mprotect)
 {
 	map_anon(test_mm, BASE, 2 * P);
 	store(test_mm, BASE, 1);
-	fake_fail_after(0, -ENOMEM);
-	cr_assert_eq(mm_munmap(test_mm, BASE, P), -ENOMEM);
+	fake_fail_after(0, -EPERM);
+	cr_assert_eq(mm_munmap(test_mm, BASE, P), -EPERM);
 	fake_fail_never();
 	/* The host still maps it writable, whatever we know. */
 	cr_assert_eq(mm_mprotect(test_mm, BASE, 2 * P, PROT_READ, false), 0);

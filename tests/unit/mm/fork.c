@@ -171,8 +171,8 @@ Test(fork, a_failure_leaves_nothing_behind)
 {
 	map_anon(test_mm, BASE, P);
 	store(test_mm, BASE, 1);
-	fake_fail_after(0, -ENOMEM);
-	cr_assert_eq(mm_fork(test_mm, &child), -ENOMEM);
+	fake_fail_after(0, -EPERM);
+	cr_assert_eq(mm_fork(test_mm, &child), -EPERM);
 	fake_fail_never();
 	check_mm(test_mm);
 	cr_assert_eq(fake.live, 1);
@@ -184,8 +184,8 @@ Test(fork, a_parent_in_doubt_is_protected_by_the_next_fork)
 {
 	map_anon(test_mm, BASE, P);
 	store(test_mm, BASE, 1);
-	fake_fail_after(0, -ENOMEM);
-	cr_assert_eq(mm_fork(test_mm, &child), -ENOMEM);
+	fake_fail_after(0, -EPERM);
+	cr_assert_eq(mm_fork(test_mm, &child), -EPERM);
 	fake_fail_never();
 	/* The stub may still write: it must not once a child shares the page. */
 	cr_assert_eq(fake_at(test_mm->as, BASE)->prot, RW);

@@ -225,8 +225,8 @@ Test(pma, a_protection_that_failed_is_tried_again)
 {
 	map_anon(test_mm, BASE, P);
 	store(test_mm, BASE, 1);
-	fake_fail_after(0, -ENOMEM);
-	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), -ENOMEM);
+	fake_fail_after(0, -EPERM);
+	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), -EPERM);
 	fake_fail_never();
 	cr_assert_eq(mm_mprotect(test_mm, BASE, P, PROT_READ, false), 0);
 	cr_assert(mm_check(test_mm));

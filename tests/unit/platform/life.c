@@ -344,6 +344,7 @@ static void do_beat_until_dead(struct guest *g, struct platform_ctx *ctx)
 	expect(ctx, PLATFORM_DEAD);
 	expect(ctx, PLATFORM_DEAD);
 	cr_assert_eq(platform_as_unmap(g->as, DATA, PAGE_SIZE), -EOWNERDEAD);
+	cr_assert_eq(platform_as_clear(g->as), -EOWNERDEAD);
 	cr_assert_eq(platform_regs(ctx)->rip, 0, "a dead stub has zeroes for registers");
 }
 

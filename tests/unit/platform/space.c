@@ -86,6 +86,8 @@ static void do_batch(struct guest *g, struct platform_ctx *ctx)
 	cr_assert_eq(failed, 5);
 	cr_assert_eq(platform_as_unmap(g->as, DATA, 1200 * PAGE_SIZE), 0);
 	cr_assert_eq(stub_mappings_below(g->as->tgid, platform_max_addr()), 1);
+	cr_assert_eq(platform_as_clear(g->as), 0);
+	cr_assert_eq(stub_mappings_below(g->as->tgid, platform_max_addr()), 0);
 }
 
 Test(space, a_batch_stops_at_the_first_failure)
