@@ -36,6 +36,7 @@ static ssize_t counter_read(struct file *f, struct io *io, off_t *pos, int flags
 	return r < 0 || r == sizeof(value) ? r : -EFAULT;
 }
 
+/* Each vector of a writev(2) is a write of its own, as write_all asks for. */
 static ssize_t counter_write(struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct eventfd *e = f->private;
@@ -44,7 +45,7 @@ static ssize_t counter_write(struct file *f, struct io *io, off_t *pos, int flag
 	ssize_t r;
 
 	(void)pos, (void)flags;
-	if (io->left != sizeof(value))
+	if (!io->left || io->iov[io->index].iov_len != sizeof(value))
 		return -EINVAL;
 	r = io_take(io, &value, sizeof(value));
 	if (r != sizeof(value))
@@ -110,6 +111,7 @@ static const struct file_ops eventfd_ops = {
 	.type = "eventfd",
 	.read = counter_read,
 	.write = counter_write,
+	.write_all = true,
 	.seek = noop_seek,
 	.poll = eventfd_poll,
 	.waitq = eventfd_waitq,

@@ -78,6 +78,25 @@ static void counter(void)
 	close(fd);
 }
 
+/* Each vector is a write. */
+static void vectors(void)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+	uint64_t n[3] = { 2, 3, -2 };
+	struct iovec two[] = { { n, 8 }, { n + 1, 8 } }, short_one[] = { { n, 8 }, { n + 1, 4 } };
+	struct iovec halves[] = { { n, 4 }, { (char *)n + 4, 4 } }, much[] = { { n, 8 }, { n + 2, 8 } };
+
+	printf("--- vectors\n");
+	T(writev(fd, two, 2));
+	T(writev(fd, short_one, 2));
+	T(writev(fd, halves, 2));
+	T(writev(fd, much, 2));
+	T(writev(fd, two, 0));
+	T(read(fd, n, 8));
+	printf("%d\n", (int)n[0]);
+	close(fd);
+}
+
 /* A socket can be sent to a pipe, as much as has come. */
 static void sockets(void)
 {
@@ -174,6 +193,7 @@ int main(void)
 	file("inotify", inotify_init1(IN_NONBLOCK));
 	file("epoll", epoll_create1(0));
 	counter();
+	vectors();
 	sockets();
 	messages();
 	rooms();

@@ -296,6 +296,24 @@ static void nonblocking(void)
 	close(sv[1]);
 }
 
+/* There is room to write long after it is said that there is. */
+static void filling(void)
+{
+	static char bytes[70000];
+	int sv[2];
+
+	pair(SOCK_STREAM | SOCK_NONBLOCK, sv);
+	say("a little", write(sv[0], bytes, 20000));
+	polled("a little", sv[0]);
+	say("more", write(sv[0], bytes, 50000));
+	polled("more", sv[0]);
+	say("still more", write(sv[0], bytes, 1));
+	say("taken", recv(sv[1], bytes, 69000, MSG_WAITALL));
+	polled("taken", sv[0]);
+	close(sv[0]);
+	close(sv[1]);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, on_sigpipe);
@@ -315,5 +333,6 @@ int main(void)
 	bulk(SOCK_STREAM);
 	bulk(SOCK_DGRAM == 2 ? SOCK_SEQPACKET : 0);
 	nonblocking();
+	filling();
 	return 0;
 }
