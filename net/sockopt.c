@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -66,6 +67,7 @@ static void set_buffer(struct socket *s, bool receive, int value, bool force)
 	} else {
 		s->opt.sndbuf = MAX(value, SNDBUF_MIN);
 		s->opt.sndbuf_set = true;
+		socket_room(s, POLLOUT | POLLWRNORM);
 	}
 }
 

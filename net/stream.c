@@ -226,8 +226,10 @@ static ssize_t send_locked(struct stream_pair *p, struct direction *d, struct so
 	int err;
 
 	room = room > under_way(d) ? room - (uint32_t)under_way(d) : 0;
-	if (!room)
+	if (!room) {
+		d->awaited = true;
 		return -EAGAIN;
+	}
 	s = segment_for(p, d, m, urgent, &err);
 	if (err)
 		return err;
@@ -442,7 +444,10 @@ ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m)
 	mutex_lock(&p->lock);
 	was_writable = is_writable(p, d);
 	r = recv_locked(p, side, d, m, &dropped);
-	wake = !was_writable && is_writable(p, d);
+	/* The capacity may have grown meanwhile, so that it was writable and who waits has not heard of it. */
+	wake = (!was_writable || d->awaited) && is_writable(p, d);
+	if (wake)
+		d->awaited = false;
 	if (!d->ring.len && d->ring.size > STREAM_KEPT)
 		ring_drop(d);
 	mutex_unlock(&p->lock);
@@ -528,6 +533,8 @@ uint32_t stream_poll(struct stream_pair *p, int side)
 		m |= POLLHUP;
 	if (is_writable(p, out) || write_end)
 		m |= POLLOUT | POLLWRNORM | (p->kind == STREAM_UNIX ? POLLWRBAND : 0);
+	else
+		out->awaited = true;
 	mutex_unlock(&p->lock);
 	if (atomic_load(&p->sock[side]->error))
 		m |= POLLERR;

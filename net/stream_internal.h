@@ -27,6 +27,7 @@ struct direction {
 	bool urgent; /* TCP: byte urgent_at of the ring is, or was when urgent_read */
 	bool urgent_read;
 	size_t urgent_at;
+	bool awaited; /* since it was last told of room, somebody was told that there is none */
 	bool writer_done; /* shut down for writing, or closed */
 	bool reader_done; /* shut down for reading, or closed */
 	bool reader_closed;

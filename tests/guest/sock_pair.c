@@ -314,6 +314,29 @@ static void filling(void)
 	close(sv[1]);
 }
 
+/* Who waits for room hears of a larger buffer. */
+static void widened(void)
+{
+	static char bytes[4096];
+	int sv[2], size = 4096;
+	pid_t child;
+
+	pair(SOCK_STREAM, sv);
+	setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	while (send(sv[0], bytes, 512, MSG_DONTWAIT) > 0)
+		continue;
+	child = fork();
+	if (!child)
+		_exit(write(sv[0], bytes, 512) == 512 ? 7 : 8);
+	usleep(100000);
+	size = 1 << 16;
+	setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	say("widened", waitpid(child, &size, 0) == child);
+	printf("%d\n", WEXITSTATUS(size));
+	close(sv[0]);
+	close(sv[1]);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, on_sigpipe);
@@ -334,5 +357,6 @@ int main(void)
 	bulk(SOCK_DGRAM == 2 ? SOCK_SEQPACKET : 0);
 	nonblocking();
 	filling();
+	widened();
 	return 0;
 }

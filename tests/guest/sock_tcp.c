@@ -371,6 +371,36 @@ static void six(void)
 	close(s);
 }
 
+/* Who waits for room goes on when what was under way is read, though the reader has made room for more before. */
+static void widened(void)
+{
+	static char bytes[1 << 16];
+	int s = listener(5), fds[2], size = 2048;
+	long sent = 0, n;
+	pid_t child;
+
+	setsockopt(s, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	connect4(fds[0], "127.0.0.1", port_of(s));
+	fds[1] = accept(s, NULL, NULL);
+	while ((n = send(fds[0], bytes, 512, MSG_DONTWAIT)) > 0)
+		sent += n;
+	child = fork();
+	if (!child)
+		_exit(send(fds[0], bytes, sizeof(bytes), 0) == sizeof(bytes) ? 7 : 8);
+	usleep(100000);
+	size = 200000;
+	setsockopt(fds[1], SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	for (sent += (long)sizeof(bytes); sent > 0 && (n = recv(fds[1], bytes, sizeof(bytes), 0)) > 0;)
+		sent -= n;
+	waitpid(child, &size, 0);
+	printf("left %ld, %d\n", sent, WEXITSTATUS(size));
+	close(fds[0]);
+	close(fds[1]);
+	close(s);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, on_sigpipe);
@@ -388,5 +418,7 @@ int main(void)
 	options();
 	printf("-- IPv6\n");
 	six();
+	printf("-- widened\n");
+	widened();
 	return 0;
 }
