@@ -4,10 +4,10 @@
  *
  * Charged are nodes, names (whiteouts among them), links' targets, extended attributes and listings, each by what it takes of the heap.
  * - A node is charged when it is made, and when its last reference goes it is uncharged: an open file without a name counts on.
- * - What a lookup in an overlay makes, a node over a lower file and its weak name, is not: the dentry cache bounds how much there is of
- *   that, and a guest at its limit must still find the programs that remove files. It is charged when it is pinned, that is with
- *   the first change, which fails if there is no room. So does the removal of a lower file, which leaves a whiteout; what
- *   was made can always be removed.
+ * - What a lookup in an overlay makes, a node over a lower file and its name, is not: the dentry cache bounds how much there is of that
+ *   (of the files with several names in one directory the lower tree does), and a guest at its limit must still find the programs
+ *   that remove files. It is charged when it is pinned, that is with the first change, which fails if there is no room. So
+ *   does the removal of a lower file, which leaves a whiteout; what was made can always be removed.
  * Not charged is what follows from pages, which are charged themselves: the sets that say where they lie.
  *
  * n->charged and e->charged are written under fs->names, or before anybody else knows them. */

@@ -203,37 +203,47 @@ static int charge_locked(struct tmpfs_node *dir, struct tmpfs_name *e, struct tm
 	return r;
 }
 
+/* Does n's weak name hold dir, since it lies in it or below? If dir held n too, both would stay for ever. */
+static bool holds_locked(const struct tmpfs_node *n, const struct tmpfs_node *dir)
+{
+	while (n->entry && n->parent != dir)
+		n = n->parent;
+	return n->entry;
+}
+
 /* A name that was looked up: weak, or strong if n may have a weak one already. */
 static int bind(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *n, bool strong)
 {
 	struct tmpfs *fs = tmpfs_of(&dir->inode);
+	struct tmpfs_node *top = NULL;
 	struct tmpfs_name *e;
-	bool made;
-	int r;
 
 	mutex_lock(&fs->names);
 	e = find(dir, name, len);
-	made = !e;
-	if (made)
-		e = add(dir, name, len);
-	r = !e || (strong && charge_locked(dir, e, n, made)) ? -ENOMEM : 0;
-	if (!r) {
+	if (e)
 		unbind_weak(e);
+	else
+		e = add(dir, name, len);
+	if (e) {
 		e->node = n;
 		e->covers = true;
 	}
-	if (!r && strong) {
+	if (e && strong) {
 		e->strong = true;
 		inode_get(&n->inode);
 		dir->changes++;
 		forget_list(dir);
-	} else if (!r) {
+		if (holds_locked(n, dir))
+			top = pin_chain_locked(n);
+	} else if (e) {
 		n->entry = e;
 		n->parent = dir;
 		inode_get(&dir->inode);
 	}
 	mutex_unlock(&fs->names);
-	return r;
+	if (top)
+		inode_put(&top->inode);
+	return e ? 0 : -ENOMEM;
 }
 
 int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)

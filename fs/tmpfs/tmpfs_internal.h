@@ -54,7 +54,7 @@ struct tmpfs_name {
 	struct tmpfs_node *node; /* NULL: a whiteout */
 	bool strong; /* holds a reference on node */
 	bool covers; /* the lower directory has this name: removal leaves a whiteout */
-	bool charged; /* unless it is weak */
+	bool charged; /* unless it was only looked up: charge.c */
 	char name[];
 };
 

@@ -270,6 +270,15 @@ static int change_one(struct inode *dir, const char *name)
 	return r;
 }
 
+/* From the end on. */
+static int change_last(struct inode *dir, const char *name)
+{
+	char other[16];
+
+	snprintf(other, sizeof(other), "%d", LOWER - 1 - atoi(name));
+	return change_one(dir, other);
+}
+
 static int until_full(int (*change)(struct inode *dir, const char *name))
 {
 	char name[16];
@@ -295,6 +304,23 @@ Test(charge_overlay, looking_costs_nothing)
 		inode_put(n);
 	}
 	cr_assert_eq(memfile_charged(mf), 0);
+}
+
+/* A program may be known by many names, and the first to be looked up is not the one that is wanted. */
+Test(charge_overlay, other_names_of_a_lower_file_are_found_at_the_limit)
+{
+	struct inode *i, *first, *second;
+
+	must(lower->root->ops->lookup(lower->root, "0", 1, &i));
+	must(lower->root->ops->link(lower->root, "other", 5, i));
+	inode_put(i);
+	until_full(change_last);
+	must(overlay->root->ops->lookup(overlay->root, "0", 1, &first));
+	must(overlay->root->ops->lookup(overlay->root, "other", 5, &second));
+	cr_assert_eq(first, second);
+	must(remove_name(overlay->root, "9999"));
+	inode_put(first);
+	inode_put(second);
 }
 
 Test(charge_overlay, changes_of_lower_files)
@@ -344,3 +370,116 @@ Test(charge_overlay, a_change_deep_down_is_whole_or_not_at_all)
 	must(make_file(deep, "second"));
 	inode_put(deep);
 }
+
+/* --- whatever is done, the account is that of what is left --- */
+
+enum { CHURN_STEPS = 20000, CHURN_NAMES = 8 };
+
+static struct inode *look(struct inode *dir, const char *name)
+{
+	struct inode *i;
+
+	return dir->ops->lookup(dir, name, 1, &i) ? NULL : i;
+}
+
+static int remove_there(struct inode *dir, const char *name, struct inode *i)
+{
+	return i->type == S_IFDIR ? dir->ops->rmdir(dir, name, 1, i) : dir->ops->unlink(dir, name, 1, i);
+}
+
+static int make_some(struct inode *dir, const char *name, int what)
+{
+	struct inode *i;
+	int r;
+
+	if (what == 0)
+		return make_file(dir, name);
+	if (what == 1)
+		return make_dir(dir, name);
+	r = what == 2 ? dir->ops->symlink(dir, name, 1, "somewhere", cred, &i) : dir->ops->tmpfile(dir, S_IFREG | 0600, cred, &i);
+	if (!r)
+		inode_put(i);
+	return r;
+}
+
+/* i is dir's name, t to's other or NULL. */
+static int change_some(struct inode *dir, const char *name, struct inode *i, struct inode *to, const char *other, struct inode *t)
+{
+	bool alike = !t || (t->type == S_IFDIR) == (i->type == S_IFDIR);
+	struct attr a = { .mode = 0600 };
+
+	switch (rand() % 7) {
+	case 0:
+		return remove_there(dir, name, i);
+	case 1:
+		return t || i->type == S_IFDIR ? 0 : to->ops->link(to, other, 1, i);
+	case 2:
+		return t ? to->ops->rename(dir, name, 1, i, to, other, 1, t, RENAME_EXCHANGE) : 0;
+	case 3:
+		return alike && i != t ? dir->ops->rename(dir, name, 1, i, to, other, 1, t, 0) : 0;
+	case 4:
+		return i->ops->setxattr(i, rand() % 2 ? "user.a" : "user.b", "value", (size_t)(rand() % 6), 0);
+	case 5:
+		return i->ops->removexattr(i, "user.a");
+	default:
+		return i->ops->setattr(i, &a, ATTR_MODE);
+	}
+}
+
+static void churn_step(struct inode *dirs[2])
+{
+	const char name[2] = { (char)('0' + rand() % CHURN_NAMES) }, other[2] = { (char)('0' + rand() % CHURN_NAMES) };
+	struct inode *dir = dirs[rand() % 2], *to = dirs[rand() % 2], *i = look(dir, name), *t = look(to, other);
+	struct dirlist *l;
+	int r;
+
+	if (rand() % 8 == 0) {
+		r = dir->ops->list(dir, &l);
+		if (!r)
+			dirlist_put(l);
+	} else {
+		r = i ? change_some(dir, name, i, to, other, t) : make_some(dir, name, rand() % 4);
+	}
+	cr_assert(!r || r == -ENOSPC || r == -ENOMEM || r == -ENODATA, "%d", r);
+	inode_put(i);
+	inode_put(t);
+}
+
+/* What is charged when all names are gone again. There is hardly ever room. */
+static uint64_t churn(struct inode *dirs[2])
+{
+	uint64_t off, taken = LIMIT - (memfile_charged(mf) & PAGE_MASK) - 2 * PAGE_SIZE;
+
+	must(memfile_alloc(mf, taken, PAGE_SIZE, 0, MEMFILE_BOTTOM_UP, &off));
+	for (int n = 0; n < CHURN_STEPS; n++)
+		churn_step(dirs);
+	memfile_unref(mf, range_make(off, off + taken));
+	for (int n = 0; n < 2 * CHURN_NAMES; n++) {
+		const char name[2] = { (char)('0' + n / 2) };
+		struct inode *i = look(dirs[n % 2], name);
+
+		if (i)
+			must(remove_there(dirs[n % 2], name, i));
+		inode_put(i);
+	}
+	return memfile_charged(mf);
+}
+
+static void churn_twice(struct inode *root, const char *sub)
+{
+	struct inode *dirs[2] = { root };
+	uint64_t once;
+
+	must(root->ops->lookup(root, sub, strlen(sub), &dirs[1]));
+	once = churn(dirs);
+	cr_assert_eq(churn(dirs), once);
+	inode_put(dirs[1]);
+}
+
+Test(charge, comes_back_whatever_is_done)
+{
+	must(make_dir(fs->root, "sub"));
+	churn_twice(fs->root, "sub");
+}
+
+Test(charge_overlay, comes_back_whatever_is_done) { churn_twice(overlay->root, "deep"); }
