@@ -218,21 +218,14 @@ static int grow_in_place(struct mm *mm, struct seg g, const struct remap *a)
 	return err;
 }
 
-/* MREMAP_FIXED and MREMAP_DONTUNMAP: the target is cleared, then moved to. */
-static int remap_to(struct mm *mm, struct remap *a, uint64_t *out)
+/* MREMAP_FIXED and MREMAP_DONTUNMAP of one vma's piece: the target is cleared, then moved to. */
+static int remap_piece(struct mm *mm, struct remap *a, uint64_t *out)
 {
-	struct range to;
 	struct seg g;
 	int err;
 
-	if ((a->new_addr & ~PAGE_MASK) || !range_from(a->new_addr, a->new_len, &to))
-		return -EINVAL;
-	if (range_overlaps(to, range_make(a->old, a->old + a->old_len)))
-		return -EINVAL;
 	if (a->flags & MREMAP_FIXED) {
-		if (to.start < platform_min_addr())
-			return -EPERM;
-		err = mm_unmap_locked(mm, to);
+		err = mm_unmap_locked(mm, range_make(a->new_addr, a->new_addr + a->new_len));
 		if (err)
 			return err;
 	}
@@ -245,8 +238,46 @@ static int remap_to(struct mm *mm, struct remap *a, uint64_t *out)
 	g = segset_find(&mm->vmas, a->old);
 	if (!seg_ok(g) || a->old_len > seg_end(g) - a->old)
 		return -EFAULT;
+	if (vma_of(g)->sealed)
+		return -EPERM;
 	err = check_growth(mm, g, a, a->flags & MREMAP_DONTUNMAP ? a->new_len : a->new_len - a->old_len);
 	return err ? err : move_vma(mm, g, a, out);
+}
+
+/* As Linux since 6.17: what moves to a given place without another size may be several vmas and the holes between them, which stay
+ * holes. They move one by one, and those before one that cannot stay moved. */
+static int remap_pieces(struct mm *mm, const struct remap *a)
+{
+	struct range from = { a->old, a->old + a->old_len };
+	uint64_t at = from.start, out;
+	struct seg g;
+	int err = 0;
+
+	while (!err && at < from.end && seg_ok(g = segset_lower_bound(&mm->vmas, at)) && seg_start(g) < from.end) {
+		struct range part = range_intersect(seg_range(g), range_make(at, from.end));
+		struct remap piece = { .old = part.start, .old_len = range_len(part), .new_len = range_len(part),
+				       .new_addr = a->new_addr + (part.start - from.start), .flags = a->flags };
+
+		at = part.end;
+		err = remap_piece(mm, &piece, &out);
+	}
+	return err;
+}
+
+static int remap_to(struct mm *mm, struct remap *a, uint64_t *out)
+{
+	struct range to;
+
+	if ((a->new_addr & ~PAGE_MASK) || !range_from(a->new_addr, a->new_len, &to))
+		return -EINVAL;
+	if (range_overlaps(to, range_make(a->old, a->old + a->old_len)))
+		return -EINVAL;
+	if ((a->flags & MREMAP_FIXED) && to.start < platform_min_addr())
+		return -EPERM;
+	if (!(a->flags & MREMAP_FIXED) || a->old_len != a->new_len)
+		return remap_piece(mm, a, out);
+	*out = a->new_addr;
+	return remap_pieces(mm, a);
 }
 
 static int remap_locked(struct mm *mm, struct remap *a, uint64_t *out)

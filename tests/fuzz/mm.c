@@ -120,6 +120,30 @@ static void resync(int space)
 	}
 }
 
+/* A move without another size takes holes along: they leave the target alone. */
+static void move_pages(struct piece *p, struct page *to, bool stays)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		struct page from = p->pages[i];
+
+		if (from.kind == NOTHING)
+			continue;
+		to[i] = from;
+		p->pages[i] = (struct page){ .kind = stays ? from.kind : NOTHING, .wipe = stays && from.wipe };
+	}
+}
+
+/* Some of several vmas may have moved before the host refused. */
+static void reread(struct piece *p, unsigned first, unsigned count)
+{
+	uint8_t got;
+
+	fake_fail_never();
+	for (unsigned i = first; i < first + count; i++)
+		if (model[p->space][i].kind == ANON && guest_peek(p->mm, &got, ARENA + i * P, 1) == 1)
+			model[p->space][i].value = got;
+}
+
 /* Which of the source's pages are where after a move is said by the call alone. */
 static void do_remap(struct input *in, struct piece *p)
 {
@@ -137,12 +161,17 @@ static void do_remap(struct input *in, struct piece *p)
 	if (mm_mremap(p->mm, p->addr, p->len, count * P, flags, ARENA + to * P, &out)) {
 		/* As in Linux, the target is cleared and the source's tail cut off before the move is judged. */
 		resync(p->space);
+		if (count == p->count) {
+			reread(p, p->first, count);
+			reread(p, to, count);
+		}
 		return;
 	}
-	set_pages(p->pages, p->count, flags & 4 ? kind : NOTHING);
-	if (flags & 4)
-		for (unsigned i = 0; i < p->count; i++)
-			p->pages[i].wipe = moved[i].wipe;
+	if (count == p->count) {
+		move_pages(p, model[p->space] + to, flags & 4);
+		return;
+	}
+	set_pages(p->pages, p->count, NOTHING);
 	set_pages(model[p->space] + to, count, kind);
 	for (unsigned i = 0; i < count; i++)
 		model[p->space][to + i].wipe = v && moved[0].wipe;

@@ -157,6 +157,29 @@ Test(remap, a_file_keeps_its_offsets)
 	test_file_free(f);
 }
 
+/* Linux 6.17: several vmas and holes move as they lie; what the target had stays where a hole comes to lie. */
+Test(remap, several_vmas_move_to_a_given_place)
+{
+	map_anon(test_mm, BASE, 2 * P);
+	map_at(test_mm, BASE + 2 * P, P, PROT_READ, MAP_PRIVATE);
+	map_anon(test_mm, BASE + 5 * P, 2 * P);
+	store(test_mm, BASE + P, 1);
+	store(test_mm, BASE + 5 * P, 2);
+	store(test_mm, BASE + 6 * P, 3);
+	map_anon(test_mm, BASE + 20 * P, 8 * P);
+	store(test_mm, BASE + 23 * P, 4);
+	cr_assert_eq(remap(BASE, 6 * P, 6 * P, MREMAP_MAYMOVE | MREMAP_FIXED, BASE + 20 * P), (int64_t)(BASE + 20 * P));
+	cr_assert_str_eq(vmas_text(test_mm), "6-7 rw-p, 20-22 rw-p, 22-23 r--p, 23-28 rw-p");
+	cr_assert_eq(load(test_mm, BASE + 21 * P), 1);
+	cr_assert_eq(load(test_mm, BASE + 22 * P), 0);
+	cr_assert_eq(load(test_mm, BASE + 23 * P), 4);
+	cr_assert_eq(load(test_mm, BASE + 25 * P), 2);
+	cr_assert_eq(load(test_mm, BASE + 6 * P), 3);
+	cr_assert_eq(touch(test_mm, BASE + P, PROT_READ), 11 /* SIGSEGV */);
+	cr_assert_eq(remap(BASE + 4 * P, 3 * P, 3 * P, MREMAP_MAYMOVE | MREMAP_FIXED, BASE + 40 * P), -EFAULT, "begins in a hole");
+	cr_assert_eq(remap(BASE + 21 * P, 3 * P, 4 * P, MREMAP_MAYMOVE | MREMAP_FIXED, BASE + 40 * P), -EFAULT, "another size");
+}
+
 Test(remap, a_refusing_host_leaves_the_old_place)
 {
 	/* The unmapping fails, the mapping fails. */
