@@ -3,12 +3,10 @@
 #ifndef FS_EPOLL_INTERNAL_H
 #define FS_EPOLL_INTERNAL_H
 
+#include "base/hash.h"
 #include "fs/event.h"
 
 #include <sys/queue.h>
-/* No memory for a larger table: the element is not added, and its hh.tbl is NULL. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 /* Item keys are compared as bytes: no padding. */
 struct epoll_key {

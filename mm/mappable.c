@@ -9,14 +9,12 @@
  * stale pma holds both mms' locks from the child's first registration on, so either the child is found here, and waited for,
  * or it was copied after the parent had been visited. The search ends when every registered mm has been visited in this pass.
  */
+#include "base/hash.h"
 #include "base/log.h"
 #include "mm/mm_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
-/* No memory for a larger table: the element is not added, and its hh.tbl is NULL. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 struct mapped {
 	uint64_t off;

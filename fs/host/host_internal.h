@@ -20,13 +20,11 @@
 #ifndef FS_HOST_INTERNAL_H
 #define FS_HOST_INTERNAL_H
 
+#include "base/hash.h"
 #include "fs/dirlist.h"
 #include "fs/map_name.h"
 #include "fs/vfs.h"
 #include "mm/mappable.h"
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 struct host_node;
 

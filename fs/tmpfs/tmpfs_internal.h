@@ -23,6 +23,7 @@
 #ifndef FS_TMPFS_INTERNAL_H
 #define FS_TMPFS_INTERNAL_H
 
+#include "base/hash.h"
 #include "fs/dirlist.h"
 #include "fs/map_name.h"
 #include "fs/vfs.h"
@@ -30,10 +31,8 @@
 #include "mm/mappable.h"
 #include "mm/memfile.h"
 
-#define HASH_NONFATAL_OOM 1
 #include <fcntl.h>
 #include <string.h>
-#include <uthash.h>
 
 struct tmpfs {
 	struct filesystem base;
