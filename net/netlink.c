@@ -341,7 +341,7 @@ static ssize_t netlink_recv(struct socket *s, struct sock_msg *m)
 		return -EOPNOTSUPP;
 	r = dgram_queue_take(&netlink_of(s)->queue, m, NULL, NULL);
 	if (r >= 0)
-		waitq_notify(&s->room, POLLOUT);
+		waitq_notify(&s->waitq, POLLOUT);
 	return r;
 }
 
@@ -472,24 +472,11 @@ static void cookie_tell(struct mqueue_sink *sink, enum mqueue_event what)
 	free(c);
 }
 
-static bool has_room(struct netlink_sock *n)
+static int64_t try_room(void *arg)
 {
-	return dgram_queue_charge(&n->queue) <= (size_t)n->s.opt.rcvbuf;
-}
+	struct netlink_sock *n = arg;
 
-static int wait_for_room(struct task *t, struct netlink_sock *n)
-{
-	struct waiter w;
-	int err = 0;
-
-	if (has_room(n))
-		return 0;
-	waiter_init(&w, sleeper_self(), POLLOUT);
-	waitq_add(&n->s.room, &w);
-	while (!has_room(n) && !err)
-		err = task_sleep(t, NO_DEADLINE);
-	waitq_remove(&n->s.room, &w);
-	return err ? -ERESTARTSYS : 0;
+	return dgram_queue_charge(&n->queue) <= (size_t)n->s.opt.rcvbuf ? 0 : -EAGAIN;
 }
 
 int netlink_sink_new(struct task *t, struct file *f, const char cookie[static NETLINK_COOKIE], struct mqueue_sink **out)
@@ -500,7 +487,7 @@ int netlink_sink_new(struct task *t, struct file *f, const char cookie[static NE
 
 	if (!s || s->domain != AF_NETLINK)
 		return f->inode->type == S_IFSOCK ? -EINVAL : -ENOTSOCK;
-	err = wait_for_room(t, netlink_of(s));
+	err = (int)file_wait(t, f, POLLOUT, false, NO_DEADLINE, try_room, netlink_of(s));
 	if (err)
 		return err;
 	c = calloc(1, sizeof(*c));
