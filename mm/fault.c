@@ -28,8 +28,7 @@ enum {
 
 /* The thread's last fault that was answered with "try again". */
 static _Thread_local struct {
-	const struct mm *mm;
-	uint64_t addr, gen;
+	uint64_t mm, addr, gen; /* by its id: the thread outlives address spaces, and their programs repeat themselves */
 } last_retry;
 
 /* True when this fault was tried again already and nothing has changed since. */
@@ -37,11 +36,11 @@ static bool tried_before(struct mm *mm, uint64_t addr)
 {
 	uint64_t gen = mm->stub_gen;
 
-	if (last_retry.mm == mm && last_retry.addr == addr && last_retry.gen == gen) {
-		last_retry.mm = NULL;
+	if (last_retry.mm == mm->id && last_retry.addr == addr && last_retry.gen == gen) {
+		last_retry.mm = 0;
 		return true;
 	}
-	last_retry.mm = mm;
+	last_retry.mm = mm->id;
 	last_retry.addr = addr;
 	last_retry.gen = gen;
 	return false;

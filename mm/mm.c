@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static _Atomic uint64_t last_id;
+
 struct mm *mm_alloc(struct memfile *mf)
 {
 	struct mm *mm = calloc(1, sizeof(*mm));
@@ -13,6 +15,7 @@ struct mm *mm_alloc(struct memfile *mf)
 		return NULL;
 	ref_init(&mm->ref);
 	mm->users = 1;
+	mm->id = atomic_fetch_add(&last_id, 1) + 1;
 	mm->memfile = mf;
 	mm->limits.as = mm->limits.data = mm->limits.memlock = UINT64_MAX;
 	mm->limits.stack = 8 << 20;

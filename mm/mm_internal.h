@@ -97,6 +97,7 @@ struct mm {
 	uint64_t rss_peak, rss_dropped; /* the most that was ever measured; bytes of pmas dropped since. See mm_rss_falls_locked() */
 	int eager_raises; /* how many more times PROT_WRITE is given to the stub at once: pmas_protect_locked() */
 	uint64_t cow_next, cow_unit; /* where a walking writer would copy next, and how much then */
+	uint64_t id; /* immutable, and never another mm's, as the address of this may be */
 	_Atomic uint64_t stub_gen; /* grows with every change of the stub's mappings */
 };
 

@@ -84,6 +84,21 @@ Test(fault, a_fault_resolved_meanwhile_is_tried_again)
 	cr_assert_eq(mm_handle_fault(test_mm, &f, &code), SIGSEGV);
 }
 
+/* The sentry's thread goes on to an address space at the same place in memory, with the same faults. */
+Test(fault, a_fault_of_another_address_space_is_no_second_one)
+{
+	struct mm_fault f = { .addr = BASE, .access = PROT_WRITE, .access_known = true, .mapped = true };
+	int code;
+
+	for (int i = 0; i < 20; i++) {
+		map_anon(test_mm, BASE, P);
+		store(test_mm, BASE, 1);
+		cr_assert_eq(mm_handle_fault(test_mm, &f, &code), 0, "space %d", i);
+		mm_user_put(test_mm);
+		cr_assert_eq(mm_new(test_mf, &test_mm), 0);
+	}
+}
+
 /* The platform drops what it cannot map when nobody can be told. */
 static void loses_and_faults(uint64_t addr, int access, bool known)
 {
