@@ -109,6 +109,7 @@ static void reparent_locked(struct thread_group *c, struct thread_group *from, s
 	TAILQ_INSERT_TAIL(&to->children, c, sibling);
 	c->parent_tid = to->leader->tid;
 	c->exit_signal = SIGCHLD;
+	c->left_to_init = to == init_group && !to->child_subreaper;
 	if (c->pgroup != from->pgroup && c->pgroup->session == from->pgroup->session)
 		check_orphaned_locked(c->pgroup, NULL);
 	if (c->state == GROUP_ZOMBIE && !trace_hides_end_locked(c))

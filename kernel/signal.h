@@ -35,6 +35,16 @@ struct sigaction_guest { /* as rt_sigaction(2) passes it */
 	sigset_guest mask;
 };
 
+/* What `handler` holds where there is none. */
+static inline uint64_t signal_handler_dfl(void)
+{
+	return 0;
+}
+static inline uint64_t signal_handler_ign(void)
+{
+	return 1;
+}
+
 struct sigaltstack_guest {
 	uint64_t sp;
 	uint32_t flags, pad;

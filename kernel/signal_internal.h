@@ -22,15 +22,6 @@ enum {
 enum signal_default { SIGNAL_TERMINATE, SIGNAL_CORE, SIGNAL_IGNORE, SIGNAL_STOP, SIGNAL_CONTINUE };
 enum signal_default signal_default_action(int sig);
 
-static inline uint64_t signal_handler_dfl(void)
-{
-	return 0;
-}
-static inline uint64_t signal_handler_ign(void)
-{
-	return 1;
-}
-
 /* Frees an entry that is queued nowhere, unless a timer owns it. */
 void signal_entry_free(struct sigqueue_entry *e);
 /* Takes sig out of p, every instance. */

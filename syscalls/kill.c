@@ -40,6 +40,16 @@ int kill_process_locked(struct task *t, struct thread_group *tg, const siginfo_t
 	return signal_send_group_locked(tg, info);
 }
 
+/*
+ * An orphan that signals its parent natively meets init, which is spared what it has no handler for (kill(2)). Here it meets the
+ * program that was run, which must not end for that. Its other descendants may end it, as they may natively.
+ */
+static bool spared(struct task *t, struct thread_group *tg, int sig) REQUIRES(tasks_lock)
+{
+	return t->tg->left_to_init && tg == t->tg->parent && sig >= 1 && sig <= SIGNAL_COUNT &&
+	       tg->leader->sighand->actions[sig - 1].handler == signal_handler_dfl();
+}
+
 /* A process by its own id or by that of any of its threads. */
 static int kill_pid(struct task *t, pid_t pid, const siginfo_t *info) REQUIRES(tasks_lock)
 {
@@ -48,7 +58,9 @@ static int kill_pid(struct task *t, pid_t pid, const siginfo_t *info) REQUIRES(t
 
 	if (target)
 		tg = target->tg;
-	return tg ? kill_process_locked(t, tg, info) : -ESRCH;
+	if (!tg || !tg->leader)
+		return -ESRCH;
+	return spared(t, tg, info->si_signo) ? permitted(t, tg->leader, info->si_signo) : kill_process_locked(t, tg, info);
 }
 
 static int kill_pgroup(struct task *t, struct pgroup *pg, const siginfo_t *info) REQUIRES(tasks_lock)
