@@ -103,7 +103,7 @@ static ssize_t transfer_run(struct task *t, struct transfer *x)
 {
 	struct file *f = x->f;
 	uint32_t events = x->write ? POLLOUT : POLLIN;
-	bool nonblock = (f->flags & O_NONBLOCK) || (x->flags & RWF_NOWAIT);
+	bool nonblock = ((f->flags & O_NONBLOCK) && !(x->flags & FILE_WAITS)) || (x->flags & RWF_NOWAIT);
 	int64_t deadline = NO_DEADLINE, limit;
 	ssize_t total = 0, r;
 

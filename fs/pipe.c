@@ -4,14 +4,13 @@
  * Theory of operation. A pipe is a ring of bytes (ring.h) that grows up to the pipe's capacity. A byte is copied once from the
  * writer's memory into the ring and once from there to the reader's.
  *
- * Packets (O_DIRECT): while the ring holds a packet, records[] says how the bytes are divided; each packet takes one slot, and there are as
- * many slots as capacity has pages, as in the kernel. A ring without packets keeps no records.
+ * Packets (O_DIRECT) are in pipe_packet.c.
  *
  * Writers are told of room only when PIPE_BUF bytes are free, so a reader that takes little by little wakes them once,
  * and what poll() promises a write of PIPE_BUF bytes keeps.
  *
- * Invariants (under lock): len <= capacity; size <= capacity or the capacity was lowered to no less than len; the records
- * sum up to len if there are any. Notifications are sent after the lock is dropped, so that the woken thread does not run into it.
+ * Invariants (under lock): len <= capacity; size <= capacity or the capacity was lowered to no less than len.
+ * Notifications are sent after the lock is dropped, so that the woken thread does not run into it.
  *
  * Limits are pipe(7)'s defaults: once the pipes of the sandbox may hold 64 MiB together, new ones get two pages and cannot grow.
  */
@@ -27,90 +26,11 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-enum { PIPE_DEFAULT = 65536, PIPE_SMALL = 2 * 4096, PIPE_SOFT_LIMIT = 64 << 20, PIPE_MAX = 1 << 20 };
+enum { PIPE_DEFAULT = 65536, PIPE_SMALL = 2 * PIPE_SLOT, PIPE_SOFT_LIMIT = 64 << 20, PIPE_MAX = 1 << 20 };
 
 static _Atomic int64_t pipe_total_capacity;
 
 static const struct file_ops pipe_ops;
-
-/* --- packets --- */
-
-static struct pipe_record *record_at(struct pipe *p, uint32_t i)
-{
-	return &p->records[(p->first_record + i) & (p->record_slots - 1)];
-}
-
-bool pipe_packet_room(const struct pipe *p)
-{
-	return !p->record_count || p->record_count < p->record_slots;
-}
-
-/* Makes room for one more record, and one for plain bytes that are there already. */
-static int records_start(struct pipe *p)
-{
-	if (!p->records) {
-		/* At least two slots: plain bytes may come before the packet even in the smallest pipe. */
-		p->record_slots = MAX(p->capacity / 4096, 2);
-		p->records = calloc(p->record_slots, sizeof(*p->records));
-		if (!p->records)
-			return -ENOMEM;
-	}
-	p->first_record = 0;
-	if (p->ring.len)
-		*record_at(p, p->record_count++) = (struct pipe_record){ p->ring.len, false };
-	return 0;
-}
-
-/* n bytes were appended. */
-void pipe_record_bytes(struct pipe *p, size_t n)
-{
-	struct pipe_record *last;
-
-	if (!p->record_count)
-		return;
-	last = record_at(p, p->record_count - 1);
-	if (last->packet && p->record_count < p->record_slots)
-		*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)n, false };
-	else
-		last->len += (uint32_t)n;
-}
-
-/* n bytes at the head were consumed; a packet is always consumed whole. */
-static void records_consume(struct pipe *p, size_t n)
-{
-	while (n && p->record_count) {
-		struct pipe_record *r = record_at(p, 0);
-		size_t k = MIN(n, r->len);
-
-		r->len -= (uint32_t)k;
-		n -= k;
-		if (!r->len) {
-			p->first_record++;
-			p->record_count--;
-		}
-	}
-}
-
-size_t pipe_readable(struct pipe *p)
-{
-	return p->record_count ? record_at(p, 0)->len : p->ring.len;
-}
-
-void pipe_consume_some(struct pipe *p, size_t n)
-{
-	records_consume(p, n);
-	ring_consume(&p->ring, n);
-}
-
-void pipe_consume_read(struct pipe *p, size_t n)
-{
-	if (p->record_count) {
-		if (record_at(p, 0)->packet)
-			n = record_at(p, 0)->len;
-		records_consume(p, n);
-	}
-	ring_consume(&p->ring, n);
-}
 
 /* --- reading and writing --- */
 
@@ -127,16 +47,6 @@ void pipe_drained(struct pipe *p, bool wake)
 	async_notify(&p->async_writers, POLL_OUT);
 }
 
-static uint32_t free_bytes(const struct pipe *p)
-{
-	return p->capacity > p->ring.len ? p->capacity - p->ring.len : 0;
-}
-
-bool pipe_writable_now(const struct pipe *p)
-{
-	return free_bytes(p) >= PIPE_BUF && pipe_packet_room(p);
-}
-
 static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 {
 	struct pipe *p = f->private;
@@ -151,7 +61,7 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 	if (!p->ring.len)
 		r = p->writers ? -EAGAIN : 0;
 	while (p->ring.len && io->left) {
-		bool packet = p->record_count && record_at(p, 0)->packet;
+		bool packet = pipe_has_packet(p);
 		size_t want = MIN(io->left, pipe_readable(p));
 
 		r = ring_copy_out(&p->ring, io, 0, want);
@@ -172,29 +82,9 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 	return total ? total : r;
 }
 
-static ssize_t write_packets(struct pipe *p, struct io *io)
-{
-	ssize_t total = 0, r = -EAGAIN;
-
-	while (io->left) {
-		size_t n = MIN(io->left, PIPE_BUF);
-
-		if (free_bytes(p) < n || !pipe_packet_room(p))
-			break;
-		if (!p->record_count && (r = records_start(p)))
-			break;
-		r = ring_copy_in(&p->ring, io, n, p->capacity);
-		if (r <= 0)
-			break;
-		*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)r, true };
-		total += r;
-	}
-	return total ? total : r;
-}
-
 static ssize_t write_bytes(struct pipe *p, struct io *io)
 {
-	size_t n = io->left, room = free_bytes(p);
+	size_t n = io->left, room = pipe_room(p);
 	ssize_t r;
 
 	/* Up to PIPE_BUF bytes go in whole or not at all; more may be cut wherever the pipe is full. */
@@ -230,7 +120,7 @@ static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos, int flags)
 	if (!p->readers)
 		r = -EPIPE;
 	else
-		r = f->flags & O_DIRECT ? write_packets(p, io) : write_bytes(p, io);
+		r = f->flags & O_DIRECT ? pipe_write_packets(p, io) : write_bytes(p, io);
 	mutex_unlock(&p->lock);
 	if (r > 0) {
 		pipe_written(p);
@@ -316,12 +206,13 @@ static int resize_locked(struct pipe *p, uint32_t capacity, bool privileged)
 	if (capacity > p->capacity && !privileged &&
 	    (capacity > PIPE_MAX || atomic_load(&pipe_total_capacity) + capacity - p->capacity > PIPE_SOFT_LIMIT))
 		return -EPERM;
-	if (p->ring.len > capacity || p->record_count)
+	if (p->ring.len > capacity)
 		return -EBUSY;
-	if (p->ring.size > capacity && (err = ring_resize(&p->ring, capacity)))
+	err = p->records ? pipe_records_resize(p, capacity) : 0;
+	if (!err && p->ring.size > capacity)
+		err = ring_resize(&p->ring, capacity);
+	if (err)
 		return err;
-	free(p->records);
-	p->records = NULL;
 	capacity_set(p, capacity);
 	return 0;
 }
@@ -329,7 +220,7 @@ static int resize_locked(struct pipe *p, uint32_t capacity, bool privileged)
 int64_t pipe_set_size(struct file *f, unsigned size, bool privileged)
 {
 	struct pipe *p = pipe_of(f);
-	uint32_t capacity = 4096;
+	uint32_t capacity = PIPE_SLOT;
 	int err;
 
 	if (!p)

@@ -12,6 +12,8 @@ struct pipe_record {
 	bool packet;
 };
 
+enum { PIPE_SLOT = 4096 }; /* bytes, the kernel's page */
+
 struct pipe {
 	struct ref ref; /* one for each open file, one for a FIFO's inode */
 	struct mutex lock;
@@ -32,8 +34,15 @@ size_t pipe_readable(struct pipe *p);
 void pipe_consume_read(struct pipe *p, size_t n);
 /* Consumes n bytes, maybe a part of a packet. */
 void pipe_consume_some(struct pipe *p, size_t n);
+/* Is what comes first a packet? */
+bool pipe_has_packet(struct pipe *p);
+/* How many bytes without bounds may be put in now; they are, n of them. */
+size_t pipe_room(struct pipe *p);
 void pipe_record_bytes(struct pipe *p, size_t n);
-bool pipe_packet_room(const struct pipe *p);
+/* A write to a pipe that was opened with O_DIRECT. -EAGAIN: no room. */
+ssize_t pipe_write_packets(struct pipe *p, struct io *io) MUST_CHECK;
+/* Slots for a pipe of this capacity, with the records that there are. -EBUSY: they are too many, -ENOMEM: nothing has changed. */
+int pipe_records_resize(struct pipe *p, uint32_t capacity) MUST_CHECK;
 bool pipe_writable_now(const struct pipe *p);
 
 /* Bytes were put in, taken out. No lock held. */

@@ -12,11 +12,6 @@
 #include <poll.h>
 #include <string.h>
 
-static size_t room_of(const struct pipe *p)
-{
-	return p->capacity > p->ring.len ? p->capacity - p->ring.len : 0;
-}
-
 ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size_t len, int flags)
 {
 	struct pipe *p = pipe_of(pf);
@@ -30,12 +25,12 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 	if (!p->readers)
 		goto out;
 	r = -EAGAIN;
-	if (!room_of(p))
+	if (!pipe_room(p))
 		goto out;
 	r = -EINVAL;
 	if (!in->ops->read || !file_can_splice(in))
 		goto out;
-	len = MIN(len, room_of(p));
+	len = MIN(len, pipe_room(p));
 	r = ring_reserve(&p->ring, len, p->capacity);
 	if (r)
 		goto out;
@@ -117,11 +112,11 @@ static ssize_t move_locked(struct pipe *in, struct pipe *out, size_t len, enum p
 	if (!out->readers)
 		return -EPIPE;
 	/* Room is asked for even if there is nothing to move. */
-	if (!room_of(out))
+	if (!pipe_room(out))
 		return -EAGAIN;
 	if (!in->ring.len)
 		return 0;
-	n = MIN(MIN(len, pipe_readable(in)), room_of(out));
+	n = MIN(MIN(len, pipe_readable(in)), pipe_room(out));
 	if (!n)
 		return -EAGAIN;
 	err = copy_between(in, out, n);

@@ -250,7 +250,7 @@ SYSCALL_DECLARE(vmsplice)
 	struct file *f;
 	struct io io;
 	unsigned flags = (unsigned)a[3];
-	int rwf = flags & SPLICE_F_NONBLOCK ? RWF_NOWAIT : 0;
+	int rwf = flags & SPLICE_F_NONBLOCK ? RWF_NOWAIT : FILE_WAITS; /* its own flag alone counts, unlike splice(2)'s */
 	int64_t r;
 
 	if (flags & ~SPLICE_KNOWN)

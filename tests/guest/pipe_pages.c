@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vmsplice(2) both ways, and readahead(2): what they take, and what they refuse. */
+/* vmsplice(2) both ways, packets in pipes that change their size, and readahead(2): what they take, and what they refuse. */
 #include "file.h"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -96,12 +97,71 @@ static void all(void)
 	ahead("ahead");
 }
 
+/* O_NONBLOCK is not for vmsplice: it waits for the child's bytes, and for the child to make room. */
+static void waits(void)
+{
+	struct iovec one = { page, PAGE };
+	int p[2];
+
+	pipe2(p, O_NONBLOCK);
+	fcntl(p[0], F_SETPIPE_SZ, PAGE);
+	if (!fork()) {
+		usleep(20000);
+		write(p[1], page, 7);
+		_exit(0);
+	}
+	T(vmsplice(p[0], &one, 1, 0));
+	wait(NULL);
+	write(p[1], page, PAGE);
+	if (!fork()) {
+		usleep(20000);
+		read(p[0], page, PAGE);
+		_exit(0);
+	}
+	T(vmsplice(p[1], &one, 1, 0));
+	wait(NULL);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void packets(void)
+{
+	int p[2];
+
+	pipe2(p, O_NONBLOCK | O_DIRECT);
+	T(write(p[1], page, 3));
+	T(write(p[1], page, 4));
+	T(fcntl(p[1], F_SETPIPE_SZ, 2 << 16)); /* with packets in it */
+	T(read(p[0], page, PAGE));
+	T(fcntl(p[1], F_SETPIPE_SZ, PAGE));
+	T(write(p[1], page, 1)); /* the only slot is taken */
+	fcntl(p[1], F_SETFL, O_NONBLOCK);
+	T(write(p[1], page, 1)); /* nor is a packet added to */
+	T(read(p[0], page, PAGE));
+	T(fcntl(p[1], F_SETPIPE_SZ, 4 * PAGE));
+	T(write(p[1], page, 5));
+	fcntl(p[1], F_SETFL, O_NONBLOCK | O_DIRECT);
+	for (int i = 0; i < 4; i++)
+		T(write(p[1], page, 2));
+	T(fcntl(p[1], F_SETPIPE_SZ, 2 * PAGE)); /* too many */
+	T(read(p[0], page, 6));
+	T(read(p[0], page, PAGE));
+	T(fcntl(p[1], F_SETPIPE_SZ, 2 * PAGE));
+	T(write(p[1], page, 2));
+	for (int i = 0; i < 3; i++)
+		T(read(p[0], page, PAGE));
+	close(p[0]);
+	close(p[1]);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	refusals();
 	both_ways();
+	waits();
+	packets();
 	everywhere(all);
 	return 0;
 }
