@@ -41,8 +41,9 @@ struct inet_sock {
 	struct stream_pair *pair; /* one reference, NULL unless connected */
 	int side;
 	struct inet_list pending; /* to be accepted, one reference each */
-	struct inet_list waiting; /* clients that found the backlog full, one reference each */
-	TAILQ_ENTRY(inet_sock) link; /* in one of these: the listener's lock */
+	struct inet_list waiting; /* clients that found the backlog full, one reference each; waiting_lock of tcp_connect.c */
+	struct inet_sock *waits_for; /* the listener in whose list of clients it is; waiting_lock */
+	TAILQ_ENTRY(inet_sock) link; /* in one of these, as that list is protected */
 	int pending_count, backlog;
 
 	/* UDP */
@@ -94,6 +95,8 @@ int tcp_listen(struct socket *s, int backlog) MUST_CHECK;
 int tcp_accept(struct socket *s, bool nonblock, struct socket **out) MUST_CHECK;
 /* Not listening any more: who waits is refused, who was not accepted is reset. */
 void tcp_stop_listening(struct inet_sock *i);
+/* Not connecting any more: whoever has i among its waiting clients forgets it. */
+void tcp_stop_waiting(struct inet_sock *i);
 
 /* --- inet_option.c --- */
 void inet_options_init(struct inet_sock *i);

@@ -103,6 +103,7 @@ static int tcp_shutdown(struct socket *s, int how)
 		return -ENOTCONN;
 	if (state == TCP_STATE_LISTENING && how != SHUT_WR)
 		tcp_stop_listening(i);
+	tcp_stop_waiting(i);
 	waitq_notify(&s->waitq, POLLIN | POLLOUT | POLLHUP);
 	return 0;
 }
@@ -181,6 +182,7 @@ static void tcp_close(struct socket *s)
 	i->pair = NULL;
 	mutex_unlock(&s->lock);
 	tcp_stop_listening(i);
+	tcp_stop_waiting(i);
 	inet_port_release(i);
 	if (!p)
 		return;

@@ -2,6 +2,9 @@
 /* Making TCP connections: connect(2), listen(2), accept(2); see tcp.c.
  *
  * Two sockets' locks are never held together: a connection is made under no lock, and each side takes it over under its own.
+ *
+ * A client is in one listener's list of those that wait at most, and leaves it when it gives up. Since either side may be the one to end that,
+ * all these lists are under waiting_lock, a leaf below sockets' locks.
  */
 #include "net/inet_internal.h"
 
@@ -95,6 +98,53 @@ static void end_drop(struct inet_sock *end)
 	socket_put(&end->s);
 }
 
+/* --- clients that wait --- */
+
+static struct mutex waiting_lock = MUTEX_INITIALIZER;
+
+static void waiting_add(struct inet_sock *l, struct inet_sock *client)
+{
+	mutex_lock(&waiting_lock);
+	if (client->waits_for)
+		TAILQ_REMOVE(&client->waits_for->waiting, client, link);
+	else
+		socket_get(&client->s);
+	client->waits_for = l;
+	TAILQ_INSERT_TAIL(&l->waiting, client, link);
+	mutex_unlock(&waiting_lock);
+}
+
+/* The one that waits longest, with the list's reference; NULL: nobody does. */
+static struct inet_sock *waiting_take(struct inet_sock *l)
+{
+	struct inet_sock *c;
+
+	mutex_lock(&waiting_lock);
+	c = TAILQ_FIRST(&l->waiting);
+	if (c) {
+		TAILQ_REMOVE(&l->waiting, c, link);
+		c->waits_for = NULL;
+	}
+	mutex_unlock(&waiting_lock);
+	return c;
+}
+
+void tcp_stop_waiting(struct inet_sock *i)
+{
+	bool waited;
+
+	mutex_lock(&waiting_lock);
+	waited = i->waits_for;
+	if (waited)
+		TAILQ_REMOVE(&i->waits_for->waiting, i, link);
+	i->waits_for = NULL;
+	mutex_unlock(&waiting_lock);
+	if (waited)
+		socket_put(&i->s);
+}
+
+/* --- a connection and its listener --- */
+
 static bool is_full_locked(struct inet_sock *l)
 {
 	return l->pending_count > l->backlog;
@@ -115,8 +165,7 @@ static enum enqueued enqueue(struct inet_sock *l, struct inet_sock *end, struct 
 		l->pending_count++;
 	} else if (client) {
 		r = ENQUEUE_WAIT;
-		socket_get(&client->s);
-		TAILQ_INSERT_TAIL(&l->waiting, client, link);
+		waiting_add(l, client);
 	}
 	mutex_unlock(&l->s.lock);
 	return r;
@@ -128,7 +177,7 @@ static int establish(struct inet_sock *client, struct inet_sock *l, const struct
 	struct stream_pair *pair;
 	struct inet_sock *end;
 	enum enqueued r;
-	bool full;
+	bool full, mine;
 	int err;
 
 	mutex_lock(&l->s.lock);
@@ -153,13 +202,18 @@ static int establish(struct inet_sock *client, struct inet_sock *l, const struct
 		async_notify(&client->s.async, POLL_OUT);
 		return 0;
 	}
+	/* Another thread may have given the client's side up already, and gone on. */
 	mutex_lock(&client->s.lock);
-	client->pair = NULL;
-	client->state = TCP_STATE_CONNECTING;
+	mine = client->pair == pair;
+	if (mine) {
+		client->pair = NULL;
+		client->state = TCP_STATE_CONNECTING;
+	}
 	mutex_unlock(&client->s.lock);
-	stream_pair_put(pair);
+	if (mine)
+		stream_pair_put(pair);
 	end_drop(end);
-	return -ECONNREFUSED;
+	return mine ? -ECONNREFUSED : -ECONNABORTED;
 }
 
 /* What was chosen for a connection is given back. */
@@ -243,6 +297,7 @@ static int disconnect(struct inet_sock *i)
 	mutex_unlock(&i->s.lock);
 	if (i->s.listening)
 		tcp_stop_listening(i);
+	tcp_stop_waiting(i);
 	if (pair) {
 		stream_close(pair, i->side, true);
 		stream_pair_put(pair);
@@ -308,7 +363,7 @@ int tcp_listen(struct socket *s, int backlog)
 {
 	struct inet_sock *i = inet_of(s);
 	bool was, idle;
-	int err;
+	int err = 0;
 
 	mutex_lock(&s->lock);
 	was = i->state == TCP_STATE_LISTENING;
@@ -324,12 +379,16 @@ int tcp_listen(struct socket *s, int backlog)
 			return err;
 	}
 	mutex_lock(&s->lock);
-	i->state = TCP_STATE_LISTENING;
-	i->backlog = (unsigned)backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog;
-	i->failed = false;
-	s->listening = true;
+	if (i->state == TCP_STATE_IDLE || i->state == TCP_STATE_LISTENING) {
+		i->state = TCP_STATE_LISTENING;
+		i->backlog = (unsigned)backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog;
+		i->failed = false;
+		s->listening = true;
+	} else {
+		err = -EINVAL; /* another thread has connected it meanwhile */
+	}
 	mutex_unlock(&s->lock);
-	return 0;
+	return err;
 }
 
 /* The client that waits longest, if there is room for it. */
@@ -338,8 +397,8 @@ static struct inet_sock *next_waiting(struct inet_sock *l)
 	struct inet_sock *c = NULL;
 
 	mutex_lock(&l->s.lock);
-	if (l->state == TCP_STATE_LISTENING && !is_full_locked(l) && (c = TAILQ_FIRST(&l->waiting)))
-		TAILQ_REMOVE(&l->waiting, c, link);
+	if (l->state == TCP_STATE_LISTENING && !is_full_locked(l))
+		c = waiting_take(l);
 	mutex_unlock(&l->s.lock);
 	return c;
 }
@@ -393,21 +452,19 @@ int tcp_accept(struct socket *s, bool nonblock, struct socket **out)
 /* Not listening any more: who waits is refused, who was not accepted is reset. */
 void tcp_stop_listening(struct inet_sock *i)
 {
-	struct inet_list pending = TAILQ_HEAD_INITIALIZER(pending), waiting = TAILQ_HEAD_INITIALIZER(waiting);
+	struct inet_list pending = TAILQ_HEAD_INITIALIZER(pending);
 	struct inet_sock *x;
 
 	mutex_lock(&i->s.lock);
 	i->s.listening = false;
 	TAILQ_CONCAT(&pending, &i->pending, link);
-	TAILQ_CONCAT(&waiting, &i->waiting, link);
 	i->pending_count = 0;
 	mutex_unlock(&i->s.lock);
 	while ((x = TAILQ_FIRST(&pending))) {
 		TAILQ_REMOVE(&pending, x, link);
 		end_drop(x);
 	}
-	while ((x = TAILQ_FIRST(&waiting))) {
-		TAILQ_REMOVE(&waiting, x, link);
+	while ((x = waiting_take(i))) {
 		fail(x, true);
 		socket_put(&x->s);
 	}
