@@ -111,8 +111,9 @@ static int make_end(struct unix_sock *u, struct unix_sock *to, struct task *t, s
 	return 0;
 }
 
-/* Leaves the end with the listener, which may have changed its mind. */
-static int enqueue(struct unix_sock *to, struct unix_sock *end, struct ucred *listener)
+/* Leaves the end with the listener, which may have changed its mind. A stream's pair becomes u's at the same moment: whoever accepts may use
+ * it before connect() has returned, and what u has once it keeps, since its other threads use it without a reference. */
+static int enqueue(struct unix_sock *to, struct unix_sock *u, struct unix_sock *end, struct ucred *listener)
 {
 	int err;
 
@@ -120,6 +121,7 @@ static int enqueue(struct unix_sock *to, struct unix_sock *end, struct ucred *li
 	err = check_listener_locked(to);
 	if (!err) {
 		*listener = to->listener;
+		atomic_store(&u->pair, atomic_load(&end->pair));
 		TAILQ_INSERT_TAIL(&to->pending, end, pending_link);
 		to->pending_count++;
 	}
@@ -127,14 +129,14 @@ static int enqueue(struct unix_sock *to, struct unix_sock *end, struct ucred *li
 	return err;
 }
 
-/* u's half of a connection that did not come about. */
-static void disown(struct unix_sock *u)
+/* The end of a connection that did not come about, which nobody else has seen. */
+static void disown(struct unix_sock *end)
 {
-	struct stream_pair *pair = atomic_exchange(&u->pair, NULL);
+	struct stream_pair *pair = atomic_exchange(&end->pair, NULL);
 
 	if (pair)
 		stream_pair_put(pair);
-	unix_peer_set(u, NULL);
+	unix_peer_set(end, NULL);
 }
 
 static int establish(struct unix_sock *u, struct unix_sock *to, struct task *t)
@@ -146,16 +148,16 @@ static int establish(struct unix_sock *u, struct unix_sock *to, struct task *t)
 
 	if (err)
 		return err;
-	/* Whoever accepts may use the connection before connect() has returned. */
-	if (pair) {
-		atomic_store(&u->pair, pair);
-	} else {
+	if (!pair) {
 		socket_get(&end->s);
 		unix_peer_set(u, end);
 	}
-	err = enqueue(to, end, &listener);
+	err = enqueue(to, u, end, &listener);
 	if (err) {
-		disown(u);
+		if (pair)
+			stream_pair_put(pair);
+		else
+			unix_peer_set(u, NULL);
 		disown(end);
 		socket_put(&end->s);
 		return err;
