@@ -10,8 +10,8 @@
  * flight_lock. Their queues, and only theirs, are read: references that lie in candidates' queues are internal. A candidate with more
  * references than internal ones lies in somebody's queue, and whatever lies in its own can be reached through it. What is left is
  * garbage and stays so, since nobody can get at it to send or receive: its queues are emptied, which closes the files in them.
- * A set that leaves a queue during this is seen as an external reference at worst, which is safe. One that enters a queue could be
- * taken for an internal one that was not counted; `launches` tells of that, and the collector begins anew.
+ * One pass counts what lies in the queues and another follows it: what entered or left a queue in between may be seen by one of them
+ * only, and then a socket that somebody has just received would pass for garbage. `moves` tells of that, and the collector begins anew.
  *
  * Freeing never recurses: a file in a queue of a file in a queue ends after it (file_put()), and many sockets that are closed this way
  * are followed by one collection.
@@ -31,7 +31,7 @@ enum { FLYING_MAX = 1 << 16 };
 
 static struct mutex flight_lock = MUTEX_INITIALIZER;
 static LIST_HEAD(, socket) flying GUARDED_BY(flight_lock) = LIST_HEAD_INITIALIZER(flying); /* sockets with in_flight > 0 */
-static uint64_t launches GUARDED_BY(flight_lock);
+static uint64_t moves GUARDED_BY(flight_lock); /* into queues and out of them */
 static _Atomic int flying_files; /* all, for RLIMIT_NOFILE's sake */
 static _Atomic int flying_sockets;
 
@@ -92,7 +92,7 @@ struct rights *rights_dup(const struct rights *r)
 void rights_launch(struct rights *r)
 {
 	mutex_lock(&flight_lock);
-	launches++;
+	moves++;
 	for (int i = 0; i < r->count; i++) {
 		struct socket *s = socket_of(r->files[i]);
 
@@ -113,6 +113,7 @@ void rights_land(struct rights *r)
 	r->in_flight = false;
 	flying_files -= r->count;
 	mutex_lock(&flight_lock);
+	moves++;
 	for (int i = 0; i < r->count; i++) {
 		struct socket *s = socket_of(r->files[i]);
 
@@ -170,7 +171,7 @@ static int candidates_take(struct collection *g, uint64_t *version)
 	int room;
 
 	mutex_lock(&flight_lock);
-	*version = launches;
+	*version = moves;
 	room = flying_sockets;
 	g->c = calloc((size_t)room + 1, sizeof(*g->c));
 	g->reached = calloc((size_t)room + 1, sizeof(struct candidate *));
@@ -237,7 +238,7 @@ static void candidates_judge(struct collection *g)
 	}
 }
 
-/* True if what was found holds: nothing was sent meanwhile. */
+/* True if what was found holds: nothing was sent or received meanwhile. */
 static bool collect_once(void)
 {
 	struct collection g = { 0 };
@@ -248,7 +249,7 @@ static bool collect_once(void)
 		goto out_free;
 	candidates_judge(&g);
 	mutex_lock(&flight_lock);
-	valid = version == launches;
+	valid = version == moves;
 	mutex_unlock(&flight_lock);
 	for (int i = 0; i < g.count; i++) {
 		if (valid && !g.c[i].alive)

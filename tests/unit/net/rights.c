@@ -56,9 +56,8 @@ static void send_file(struct file *via, struct file *f)
 }
 
 /* The file of the next message, with the reference it travelled with. */
-static struct file *recv_file(struct file *from)
+static struct file *recv_from(struct socket *s)
 {
-	struct socket *s = socket_of(from);
 	struct file *f = NULL;
 	struct sock_msg m = { 0 };
 	char byte;
@@ -73,6 +72,11 @@ static struct file *recv_file(struct file *from)
 	}
 	io_fini(&io);
 	return f;
+}
+
+static struct file *recv_file(struct file *from)
+{
+	return recv_from(socket_of(from));
 }
 
 static void send_canary(struct file *via)
@@ -168,6 +172,49 @@ Test(rights, a_long_chain_is_freed_without_recursion)
 	file_put(prev[1]);
 	rights_collect();
 	cr_assert_eq(released, 1);
+}
+
+/* --- somebody receives while the collector looks --- */
+
+static struct file *received;
+static const struct sock_ops *stream_ops;
+
+/* Reads its own queue right after the collector has, the first time. */
+static void each_and_receive(struct socket *s, void (*fn)(struct rights *r, void *arg), void *arg)
+{
+	stream_ops->each_rights(s, fn, arg);
+	if (!received)
+		received = recv_from(s);
+}
+
+Test(rights, collector_spares_what_is_received_meanwhile)
+{
+	struct file *keep[2], *outer[2], *inner[2];
+	struct sock_ops ops;
+
+	released = 0;
+	pair(SOCK_STREAM, keep);
+	pair(SOCK_STREAM, outer);
+	pair(SOCK_STREAM, inner);
+	send_canary(inner[0]);
+	send_file(outer[0], inner[1]);
+	send_file(keep[0], outer[1]);
+	stream_ops = socket_of(outer[1])->ops;
+	ops = *stream_ops;
+	ops.each_rights = each_and_receive;
+	socket_of(outer[1])->ops = &ops;
+	file_put(inner[1]);
+	file_put(outer[1]);
+	rights_collect();
+	cr_assert_not_null(received);
+	cr_assert_eq(released, 0);
+	file_put(recv_file(received));
+	cr_assert_eq(released, 1);
+	file_put(received);
+	file_put(inner[0]);
+	file_put(outer[0]);
+	file_put(keep[0]);
+	file_put(keep[1]);
 }
 
 /* --- random graphs, against a model --- */
