@@ -23,8 +23,8 @@
 #include <poll.h>
 #include <stdlib.h>
 
-/* What an urgent byte counts for beside itself. */
-enum { URGENT_COST = 256 };
+/* What a segment counts for beside its bytes, which do not bound how many there are. */
+enum { SEGMENT_COST = 256 };
 enum { STREAM_SOFT_LIMIT = 256 << 20, STREAM_SMALL = 64 << 10, STREAM_MIN = 4096, STREAM_KEPT = 256 << 10, STREAM_MAX = 16 << 20 };
 
 static _Atomic int64_t stream_memory; /* bytes of all rings */
@@ -45,7 +45,7 @@ static uint32_t capacity(const struct stream_pair *p, const struct direction *d)
 /* How much of it is taken. */
 static size_t under_way(const struct direction *d)
 {
-	return d->ring.len + d->urgent_count * URGENT_COST;
+	return d->ring.len + d->segment_count * SEGMENT_COST;
 }
 
 /* Keeps the sum right around a change of a ring's size. */
@@ -131,6 +131,7 @@ static struct segment *segment_append(struct direction *d, size_t len)
 		return NULL;
 	s->len = len;
 	TAILQ_INSERT_TAIL(&d->segments, s, link);
+	d->segment_count++;
 	return s;
 }
 
@@ -181,7 +182,7 @@ static struct segment *segment_for(struct stream_pair *p, struct direction *d, c
 static void segment_drop_empty(struct direction *d, struct segment *s)
 {
 	if (s && !s->len) {
-		TAILQ_REMOVE(&d->segments, s, link);
+		segment_unlink(d, s);
 		free(s);
 	}
 }
@@ -247,10 +248,8 @@ static ssize_t send_locked(struct stream_pair *p, struct direction *d, struct so
 			m->rights = NULL;
 		}
 	}
-	if (urgent) {
+	if (urgent)
 		d->oob = s;
-		d->urgent_count++;
-	}
 	return r;
 }
 
@@ -384,8 +383,7 @@ static ssize_t recv_segments(struct stream_pair *p, int side, struct sock_msg *m
 		s->len -= (size_t)r;
 		if (s->len)
 			break;
-		TAILQ_REMOVE(&d->segments, s, link);
-		d->urgent_count -= s->urgent;
+		segment_unlink(d, s);
 		free(s);
 	}
 	return total ? total : r;
@@ -503,7 +501,7 @@ void stream_close(struct stream_pair *p, int side, bool reset)
 	out->writer_done = true;
 	TAILQ_CONCAT(&dropped, &in->segments, link);
 	in->oob = NULL;
-	in->urgent_count = 0;
+	in->segment_count = 0;
 	ring_drop(in);
 	mutex_unlock(&p->lock);
 	segments_free(&dropped);
@@ -585,7 +583,7 @@ void stream_purge(struct stream_pair *p, int side)
 	mutex_lock(&p->lock);
 	TAILQ_CONCAT(&dropped, &p->dir[side].segments, link);
 	p->dir[side].oob = NULL;
-	p->dir[side].urgent_count = 0;
+	p->dir[side].segment_count = 0;
 	ring_drop(&p->dir[side]);
 	mutex_unlock(&p->lock);
 	segments_free(&dropped);

@@ -22,7 +22,7 @@ TAILQ_HEAD(segments, segment);
 struct direction {
 	struct ring ring;
 	struct segments segments; /* empty: all bytes are plain */
-	size_t urgent_count; /* unix: segments that are or were urgent bytes */
+	size_t segment_count;
 	struct segment *oob; /* unix: the last urgent byte, unless it was read */
 	bool urgent; /* TCP: byte urgent_at of the ring is, or was when urgent_read */
 	bool urgent_read;
@@ -42,7 +42,14 @@ struct stream_pair {
 	struct socket *sock[2]; /* immutable */
 };
 
-/* The pair's lock is held in all of these. n bytes have been read. */
+/* The pair's lock is held in all of these. */
+static inline void segment_unlink(struct direction *d, struct segment *s)
+{
+	TAILQ_REMOVE(&d->segments, s, link);
+	d->segment_count--;
+}
+
+/* n bytes have been read. */
 void stream_consume(struct direction *d, size_t n);
 /* Is d's next byte one that a read leaves out? */
 bool stream_at_hole(const struct stream_pair *p, int reader, const struct direction *d);

@@ -6,8 +6,7 @@
  * has lost it, and a newer one makes the older a byte as any other.
  *
  * On unix streams an urgent byte is a segment of its own. Reads stop before it, and the next read throws it away (without SO_OOBINLINE). recv(2) with
- * MSG_OOB takes the last one out and leaves an empty segment, where reads still stop unless there is a newer one. Such segments, empty ones
- * too, count for what may be under way: their bytes do not bound how many there are.
+ * MSG_OOB takes the last one out and leaves an empty segment, where reads still stop unless there is a newer one.
  */
 #include "net/stream_internal.h"
 
@@ -37,9 +36,8 @@ void stream_mark_urgent(struct stream_pair *p, struct direction *d)
 
 static void drop(struct direction *d, struct segment *s, struct segments *dropped)
 {
-	TAILQ_REMOVE(&d->segments, s, link);
+	segment_unlink(d, s);
 	TAILQ_INSERT_TAIL(dropped, s, link);
-	d->urgent_count--;
 }
 
 struct segment *stream_pass_urgent(struct stream_pair *p, int side, struct segment *s, struct sock_msg *m, bool copied, size_t *skip,
