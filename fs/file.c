@@ -47,6 +47,12 @@ void file_get(struct file *f)
 	ref_get(&f->ref);
 }
 
+/* Either value will do, the old or the new one: ThreadSanitizer need not look. */
+__attribute__((no_sanitize("thread"), noinline)) off_t file_position(const struct file *f)
+{
+	return *(const volatile off_t *)&f->pos;
+}
+
 static void notify_close(struct file *f)
 {
 	if (!(f->flags & O_PATH))

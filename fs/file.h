@@ -89,6 +89,8 @@ struct file {
 /* A new file with one reference. Takes over path and inode references. NULL: no memory (references stay the caller's). */
 struct file *file_new(const struct file_ops *ops, int flags, struct path *path, struct inode *inode, void *private);
 void file_get(struct file *f);
+/* f's position, for who tells it and does not use it: without its lock, which whoever reads or writes f holds, and that may be the caller. */
+off_t file_position(const struct file *f);
 /* The end of one file may be that of others, which lie in its queue, and so on: they end one after the other, never within each other. */
 void file_put(struct file *f);
 /* Between these the calling thread ends no file, since a lock is held that an end may want; those that are due end afterwards. */

@@ -134,7 +134,7 @@ static int lock_range(struct file *f, const struct flock *l, uint64_t *start, ui
 	int r = 0;
 
 	if (l->l_whence == SEEK_CUR) {
-		base = f->pos;
+		base = file_position(f);
 	} else if (l->l_whence == SEEK_END) {
 		r = inode_getattr(f->inode, &attr);
 		base = (int64_t)attr.size;

@@ -70,12 +70,9 @@ static int fdinfo_show(struct pseudo_node *n, struct text *b)
 
 	if (!f)
 		return -ENOENT;
-	mutex_lock(&f->pos_lock);
-	off_t pos = f->pos;
-	mutex_unlock(&f->pos_lock);
 	if (f->ops->fdinfo)
 		f->ops->fdinfo(f, more, sizeof(more));
-	text_printf(b, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n%s", (long)pos,
+	text_printf(b, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n%s", (long)file_position(f),
 		      (unsigned)f->flags | (cloexec ? O_CLOEXEC : 0), mount_id,
 		      f->inode ? f->inode->ino : 0, more);
 	file_put(f);

@@ -53,6 +53,21 @@ static char *slurp(const char *name, size_t *len)
 	return buf;
 }
 
+/* A descriptor's text, read through the very descriptor it is about. */
+static void tell_of_itself(int fd)
+{
+	char name[64], buf[256] = "";
+	int own = dup(fd), info;
+
+	sprintf(name, "/proc/self/fdinfo/%d", own);
+	info = open(name, O_RDONLY);
+	T(dup2(info, own) == own);
+	T(read(own, buf, sizeof(buf) - 1) > 0);
+	printf("of itself: %s\n", strtok(buf, "\n"));
+	close(info);
+	close(own);
+}
+
 /* The line of a file that begins with key. */
 static void print_line(const char *name, const char *key)
 {
@@ -156,6 +171,7 @@ static void descriptors(void)
 	print_line("/proc/self/fdinfo/3", "flags:");
 	print_line("/proc/self/fdinfo/4", "flags:");
 	print_line("/proc/self/fdinfo/11", "flags:");
+	tell_of_itself(fd);
 	list_numbers("/proc/self/fdinfo");
 	list_numbers("/proc/thread-self/fd");
 	close_range(3, ~0U, 0);
