@@ -60,8 +60,10 @@ static void notify_close(struct file *f)
 }
 
 /* f has no reference left. */
-static void end(struct file *f)
+static void end(struct ended *what)
 {
+	struct file *f = CONTAINER_OF(what, struct file, ended);
+
 	epoll_file_gone(f);
 	async_release(f);
 	notify_close(f);
@@ -79,38 +81,16 @@ static void end(struct file *f)
 	free(f);
 }
 
-/* What the calling thread has to end, newest first, and to do after that; not while something further up does so, or must not. */
-static _Thread_local struct {
-	struct file *due;
-	void (*then)(void);
-	int held;
-} ends;
+static _Thread_local struct ends ends = { .end = end };
 
 void file_ends_hold(void)
 {
-	ends.held++;
-}
-
-static bool end_next(void)
-{
-	struct file *f = ends.due;
-	void (*then)(void) = ends.then;
-
-	if (f) {
-		ends.due = f->next_ended;
-		end(f);
-	} else if (then) {
-		ends.then = NULL;
-		then();
-	}
-	return f || then;
+	ends_hold(&ends);
 }
 
 void file_ends_release(void)
 {
-	while (ends.held == 1 && end_next())
-		;
-	ends.held--;
+	ends_release(&ends);
 }
 
 void file_ends_then(void (*fn)(void))
@@ -123,12 +103,8 @@ void file_ends_then(void (*fn)(void))
 
 void file_put(struct file *f)
 {
-	if (!f || !ref_put(&f->ref))
-		return;
-	f->next_ended = ends.due;
-	ends.due = f;
-	file_ends_hold();
-	file_ends_release();
+	if (f && ref_put(&f->ref))
+		ends_queue(&ends, &f->ended);
 }
 
 int path_nameless(struct inode *i, const char *name, struct path *out)

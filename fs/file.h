@@ -13,6 +13,7 @@
 #include "base/lock.h"
 #include "base/ref.h"
 #include "base/wait.h"
+#include "fs/ends.h"
 #include "mm/guest.h"
 
 #include <fcntl.h>
@@ -83,7 +84,7 @@ struct file {
 	int8_t write_count; /* what this file added to inode->write_count */
 	_Atomic(struct file_owner *) owner; /* F_SETOWN, F_SETSIG, O_ASYNC: fs/async.c; NULL if there was none of these */
 	struct epoll_link *_Atomic epoll; /* list of epoll items that watch this file: fs/epoll_ctl.c */
-	struct file *next_ended; /* no reference is left, and its thread has not come to it yet */
+	struct ended ended;
 };
 
 /* A new file with one reference. Takes over path and inode references. NULL: no memory (references stay the caller's). */

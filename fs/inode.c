@@ -36,8 +36,10 @@ void inode_get(struct inode *i)
 	ref_get(&i->ref);
 }
 
-static void end(struct inode *i)
+static void end(struct ended *what)
 {
+	struct inode *i = CONTAINER_OF(what, struct inode, ended);
+
 	if (i->locks)
 		locks_inode_release(i);
 	if (i->watches)
@@ -48,27 +50,13 @@ static void end(struct inode *i)
 	i->ops->release(i);
 }
 
-/* The last reference of a node may be its child's, whose last one is its child's, as deep as a guest made the tree. They end one
- * after the other: these are what the calling thread has still to end. */
-static _Thread_local struct {
-	struct inode *due;
-	bool busy;
-} ends;
+/* The last reference of a node may be its child's, whose last one is its child's, as deep as a guest made the tree. */
+static _Thread_local struct ends ends = { .end = end };
 
 void inode_put(struct inode *i)
 {
-	if (!i || !ref_put(&i->ref))
-		return;
-	i->next_ended = ends.due;
-	ends.due = i;
-	if (ends.busy)
-		return;
-	ends.busy = true;
-	while ((i = ends.due)) {
-		ends.due = i->next_ended;
-		end(i);
-	}
-	ends.busy = false;
+	if (i && ref_put(&i->ref))
+		ends_queue(&ends, &i->ended);
 }
 
 int inode_getattr(struct inode *i, struct attr *out)

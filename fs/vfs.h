@@ -97,7 +97,7 @@ struct inode {
 	void (*attached_put)(void *attached);
 	void *locks; /* POSIX, OFD and flock locks: fs/locks.c */
 	void *watches; /* inotify: fs/inotify.c */
-	struct inode *next_ended; /* no reference is left, and its thread has not come to it yet */
+	struct ended ended;
 };
 
 void inode_init(struct inode *i, struct filesystem *fs, const struct inode_ops *ops, uint32_t type, uint64_t ino);
