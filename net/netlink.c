@@ -220,8 +220,7 @@ static int queue_message(struct netlink_sock *n, struct dgram *d, size_t limit)
 		dgram_free(d);
 		return -ENOBUFS;
 	}
-	waitq_notify(&n->s.waitq, POLLIN | POLLRDNORM);
-	async_notify(&n->s.async, POLL_IN);
+	socket_tell(&n->s, POLLIN | POLLRDNORM, POLL_IN);
 	return 0;
 }
 

@@ -32,6 +32,13 @@ void socket_fini(struct socket *s)
 	mutex_destroy(&s->room.lock);
 }
 
+void socket_tell(struct socket *s, uint32_t events, int code)
+{
+	waitq_notify(&s->waitq, events);
+	if (code)
+		async_notify(&s->async, code);
+}
+
 void socket_room(struct socket *s, uint32_t events)
 {
 	waitq_notify(&s->waitq, events);

@@ -125,6 +125,9 @@ void socket_put(struct socket *s);
 struct socket *socket_of(const struct file *f);
 /* An open file for s. Takes over the reference on success. flags: SOCK_NONBLOCK. */
 int socket_file_new(struct socket *s, int flags, struct file **out) MUST_CHECK;
+/* Something happened: tells who waits for one of the events, and by O_ASYNC's signal what `code` (POLL_IN, ...; 0: nothing) names. No lock
+ * held. */
+void socket_tell(struct socket *s, uint32_t events, int code);
 /* There is room to send again: tells of it, by O_ASYNC only if somebody found none. */
 void socket_room(struct socket *s, uint32_t events);
 /* Takes the pending error: 0 or negative errno. */

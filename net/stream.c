@@ -116,11 +116,6 @@ struct socket *stream_peer(struct stream_pair *p, int side)
 	return p->sock[!side];
 }
 
-static void tell(struct stream_pair *p, int side, uint32_t events)
-{
-	waitq_notify(&p->sock[side]->waitq, events);
-}
-
 /* --- segments --- */
 
 static struct segment *segment_append(struct direction *d, size_t len)
@@ -288,24 +283,19 @@ ssize_t stream_send(struct stream_pair *p, int side, struct sock_msg *m)
 	mutex_lock(&p->lock);
 	r = send_check(p, side, d);
 	reset = d->reset;
-	if (!r && all) {
+	if (!r && all)
 		r = m->flags & MSG_OOB ? send_oob_locked(p, d, m, &urgent) : send_locked(p, d, m, all, false);
-	}
 	mutex_unlock(&p->lock);
 	if (r == 1 && m->io->left == all && all) { /* sent to nobody */
 		io_advance(m->io, all);
 		r = (ssize_t)all;
-		tell(p, side, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
-		if (reset)
-			async_notify(&p->sock[side]->async, POLL_ERR);
+		socket_tell(p->sock[side], POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP, reset ? POLL_ERR : 0);
 		return r;
 	}
-	if (r > 0) {
-		tell(p, !side, POLLIN | POLLRDNORM | (urgent ? POLLPRI : 0));
-		if (urgent)
-			async_urgent(&p->sock[!side]->async);
-		async_notify(&p->sock[!side]->async, POLL_IN);
-	}
+	if (urgent)
+		async_urgent(&p->sock[!side]->async);
+	if (r > 0)
+		socket_tell(p->sock[!side], POLLIN | POLLRDNORM | (urgent ? POLLPRI : 0), POLL_IN);
 	return r;
 }
 
@@ -459,7 +449,7 @@ ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m)
 
 int stream_shutdown(struct stream_pair *p, int side, int how)
 {
-	bool over;
+	int code = 0;
 
 	mutex_lock(&p->lock);
 	if (how == SHUT_RD || how == SHUT_RDWR) {
@@ -470,13 +460,11 @@ int stream_shutdown(struct stream_pair *p, int side, int how)
 	}
 	if (how == SHUT_WR || how == SHUT_RDWR)
 		p->dir[!side].writer_done = true;
-	/* As the other side's O_ASYNC tells it. */
-	over = p->kind == STREAM_TCP ? p->dir[side].writer_done : how == SHUT_RDWR;
-	mutex_unlock(&p->lock);
-	tell(p, side, POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM);
-	tell(p, !side, POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM);
 	if (how != SHUT_RD)
-		async_notify(&p->sock[!side]->async, over ? POLL_HUP : POLL_IN);
+		code = (p->kind == STREAM_TCP ? p->dir[side].writer_done : how == SHUT_RDWR) ? POLL_HUP : POLL_IN;
+	mutex_unlock(&p->lock);
+	socket_tell(p->sock[side], POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM, 0);
+	socket_tell(p->sock[!side], POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM, code);
 	return 0;
 }
 
@@ -505,9 +493,7 @@ void stream_close(struct stream_pair *p, int side, bool reset)
 	ring_drop(in);
 	mutex_unlock(&p->lock);
 	segments_free(&dropped);
-	tell(p, !side, POLLIN | POLLOUT | POLLHUP | POLLERR | POLLRDHUP | POLLRDNORM);
-	if (code)
-		async_notify(&p->sock[!side]->async, code);
+	socket_tell(p->sock[!side], POLLIN | POLLOUT | POLLHUP | POLLERR | POLLRDHUP | POLLRDNORM, code);
 }
 
 uint32_t stream_poll(struct stream_pair *p, int side)

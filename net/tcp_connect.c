@@ -196,10 +196,8 @@ static int establish(struct inet_sock *client, struct inet_sock *l, const struct
 	}
 	r = enqueue(l, end, NULL);
 	if (r == ENQUEUED) {
-		waitq_notify(&l->s.waitq, POLLIN | POLLRDNORM);
-		async_notify(&l->s.async, POLL_IN);
-		waitq_notify(&client->s.waitq, POLLOUT | POLLWRNORM);
-		async_notify(&client->s.async, POLL_OUT);
+		socket_tell(&l->s, POLLIN | POLLRDNORM, POLL_IN);
+		socket_tell(&client->s, POLLOUT | POLLWRNORM, POLL_OUT);
 		return 0;
 	}
 	/* Another thread may have given the client's side up already, and gone on. */
@@ -245,8 +243,7 @@ static void fail(struct inet_sock *i, bool later)
 	forget_addrs(i);
 	if (later)
 		atomic_store(&i->s.error, ECONNREFUSED);
-	waitq_notify(&i->s.waitq, POLLIN | POLLOUT | POLLERR | POLLHUP);
-	async_notify(&i->s.async, POLL_ERR);
+	socket_tell(&i->s, POLLIN | POLLOUT | POLLERR | POLLHUP, POLL_ERR);
 }
 
 /* --- connect --- */

@@ -123,8 +123,7 @@ static void unreachable(struct inet_sock *i, const struct inet_addr *dest)
 	if (!told)
 		return;
 	atomic_store(&i->s.error, ECONNREFUSED);
-	waitq_notify(&i->s.waitq, POLLERR | POLLIN | POLLOUT);
-	async_notify(&i->s.async, POLL_ERR);
+	socket_tell(&i->s, POLLERR | POLLIN | POLLOUT, POLL_ERR);
 }
 
 static ssize_t udp_send(struct socket *s, struct sock_msg *m)
@@ -157,8 +156,7 @@ static ssize_t udp_send(struct socket *s, struct sock_msg *m)
 	if (err) {
 		dgram_free(d); /* no room, as if lost on the way */
 	} else {
-		waitq_notify(&to->s.waitq, POLLIN | POLLRDNORM);
-		async_notify(&to->s.async, POLL_IN);
+		socket_tell(&to->s, POLLIN | POLLRDNORM, POLL_IN);
 	}
 	socket_put(&to->s);
 	return len;

@@ -165,8 +165,7 @@ static int establish(struct unix_sock *u, struct unix_sock *to, struct task *t)
 	mutex_lock(&u->s.lock);
 	u->s.peer = listener;
 	mutex_unlock(&u->s.lock);
-	waitq_notify(&to->s.waitq, POLLIN | POLLRDNORM);
-	async_notify(&to->s.async, POLL_IN);
+	socket_tell(&to->s, POLLIN | POLLRDNORM, POLL_IN);
 	return 0;
 }
 

@@ -35,8 +35,7 @@ static void disconnect(struct unix_sock *u)
 	mutex_unlock(&old->s.lock);
 	if (mutual) {
 		atomic_store(&old->s.error, ECONNRESET);
-		waitq_notify(&old->s.waitq, POLLERR | POLLIN | POLLOUT);
-		async_notify(&old->s.async, POLL_ERR);
+		socket_tell(&old->s, POLLERR | POLLIN | POLLOUT, POLL_ERR);
 	}
 	socket_put(&old->s);
 }
@@ -183,8 +182,7 @@ static ssize_t message_send(struct socket *s, struct sock_msg *m)
 	else if (!r && (r = hand_over(u, to, m, paired || to == u ? INT_MAX : QUEUE_MAX)) == -EAGAIN)
 		m->blocked_on = &to->s;
 	if (r >= 0) {
-		waitq_notify(&to->s.waitq, POLLIN | POLLRDNORM);
-		async_notify(&to->s.async, POLL_IN);
+		socket_tell(&to->s, POLLIN | POLLRDNORM, POLL_IN);
 	} else if (r == -ECONNREFUSED && !m->addr_given && !is_seqpacket(u)) {
 		disconnect(u); /* the peer is no more */
 	} else if (r == -ECONNREFUSED && is_seqpacket(u)) {
@@ -234,12 +232,12 @@ static ssize_t message_recv(struct socket *s, struct sock_msg *m)
 
 /* --- ends --- */
 
-static void add_shut(struct unix_sock *u, unsigned shut)
+static void add_shut(struct unix_sock *u, unsigned shut, int code)
 {
 	mutex_lock(&u->s.lock);
 	u->shut |= shut;
 	mutex_unlock(&u->s.lock);
-	waitq_notify(&u->s.waitq, POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM);
+	socket_tell(&u->s, POLLIN | POLLOUT | POLLHUP | POLLRDHUP | POLLRDNORM, code);
 	waitq_notify(&u->s.room, POLLOUT);
 }
 
@@ -247,8 +245,7 @@ void unix_seqpacket_hangup(struct unix_sock *peer, bool reset)
 {
 	if (reset)
 		atomic_store(&peer->s.error, ECONNRESET);
-	add_shut(peer, UNIX_SHUT_BOTH);
-	async_notify(&peer->s.async, POLL_HUP);
+	add_shut(peer, UNIX_SHUT_BOTH, POLL_HUP);
 }
 
 static int message_shutdown(struct socket *s, int how)
@@ -256,12 +253,10 @@ static int message_shutdown(struct socket *s, int how)
 	struct unix_sock *u = unix_of(s), *peer;
 	unsigned own = (unsigned)how + 1, far = (own & UNIX_SHUT_RECV ? UNIX_SHUT_SEND : 0) | (own & UNIX_SHUT_SEND ? UNIX_SHUT_RECV : 0);
 
-	add_shut(u, own);
+	add_shut(u, own, 0);
 	peer = is_seqpacket(u) ? unix_peer_get(u) : NULL;
 	if (peer) {
-		add_shut(peer, far);
-		if (far & UNIX_SHUT_RECV)
-			async_notify(&peer->s.async, far == UNIX_SHUT_BOTH ? POLL_HUP : POLL_IN);
+		add_shut(peer, far, far == UNIX_SHUT_BOTH ? POLL_HUP : far & UNIX_SHUT_RECV ? POLL_IN : 0);
 		socket_put(&peer->s);
 	}
 	return 0;
