@@ -464,15 +464,9 @@ int fifo_open(struct inode *i, struct path *path, int flags, struct file **out)
 	}
 	if (err)
 		goto out_leave;
-	if (!path)
-		inode_get(i);
-	*out = file_new(&pipe_ops, flags, path, i, p);
-	if (!*out) {
-		if (!path)
-			inode_put(i);
-		err = -ENOMEM;
+	err = file_new_at(&pipe_ops, flags, path, i, p, out);
+	if (err)
 		goto out_leave;
-	}
 	(*out)->pos = version;
 	return 0;
 out_leave:

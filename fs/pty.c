@@ -138,9 +138,9 @@ static ssize_t master_write(struct file *f, struct io *io, off_t *pos, int flags
 		async_notify(&p->async_slave, POLL_IN);
 	if (echoed)
 		async_notify(&p->async_master, POLL_IN);
-	else if (!r && io->left)
-		r = -EAGAIN;
-	return total ? total : r;
+	if (total)
+		return total;
+	return !r && io->left ? -EAGAIN : r;
 }
 
 static uint32_t master_poll(struct file *f)

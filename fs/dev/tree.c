@@ -19,10 +19,7 @@ static int mem_open(struct inode *i, struct path *path, int flags, dev_t rdev, s
 {
 	const struct file_ops *ops = dev_mem_ops(rdev);
 
-	if (!ops)
-		return -ENXIO;
-	*out = file_new(ops, flags, path, i, NULL);
-	return *out ? 0 : -ENOMEM;
+	return ops ? file_new_at(ops, flags, path, i, NULL, out) : -ENXIO;
 }
 
 static int tty_open(struct inode *i, struct path *path, int flags, dev_t rdev, struct file **out)

@@ -113,18 +113,17 @@ static int open_as(struct pseudo_node *n, struct path *path, int flags, const st
 {
 	struct task *t = proc_node_task(n), *self = task_self();
 	struct mm *mm;
+	int err;
 
 	if (!self || !task_may_access(self, t))
 		return -EACCES;
 	mm = proc_mm_get(t);
 	if (!mm)
 		return -ESRCH;
-	*out = file_new(ops, flags, path, &n->inode, mm);
-	if (!*out) {
+	err = file_new_at(ops, flags, path, &n->inode, mm, out);
+	if (err)
 		mm_put(mm);
-		return -ENOMEM;
-	}
-	return 0;
+	return err;
 }
 
 static int mem_open(struct pseudo_node *n, struct path *path, int flags, struct file **out)

@@ -303,7 +303,6 @@ void proc_pid_status(struct text *out, struct task *t)
 	snapshot_drop(&s);
 }
 
-/* Guest memory [start, end) as it is now, at most a megabyte. */
 /* What t's memory holds of [start, end), a piece from the cursor on. */
 static void print_guest_bytes(struct text *out, struct mm *mm, uint64_t start, uint64_t end, uint64_t *cursor)
 {

@@ -282,8 +282,8 @@ static void zero_part_locked(struct tmpfs_node *n, uint64_t start, uint64_t end)
 	if (start >= end || !seg_ok(g))
 		return;
 	p = memfile_ptr(tmpfs_of(&n->inode)->mf, seg_offset(g, start), &contiguous);
-	if (p && guarded_zero(p, MIN(end - start, contiguous)) == 0)
-		return;
+	if (p)
+		(void)!guarded_zero(p, MIN(end - start, contiguous));
 }
 
 static struct range whole_pages(uint64_t start, uint64_t end)
