@@ -439,8 +439,9 @@ static int host_inode_new(int fd, const struct stat *st, struct inode **out)
 
 /* --- construction --- */
 
-/* A description of the sentry's own for the pipe or terminal behind fd; the caller's stays as it is. */
-static bool reopen_nonblocking(struct host_fd *h, int flags)
+/* A description of the sentry's own for the pipe or terminal behind fd; the caller's stays as it is. Takes the place of fd, so nothing may
+ * fail afterwards. */
+static void reopen_nonblocking(struct host_fd *h, int flags)
 {
 	char name[40];
 	int fd;
@@ -448,10 +449,10 @@ static bool reopen_nonblocking(struct host_fd *h, int flags)
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", h->fd);
 	fd = open(name, (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return;
 	close(h->fd);
 	h->fd = fd;
-	return true;
+	h->kind = HOST_NONBLOCK;
 }
 
 static int host_classify(struct host_fd *h, const struct stat *st, int flags)
@@ -468,8 +469,6 @@ static int host_classify(struct host_fd *h, const struct stat *st, int flags)
 		h->kind = HOST_NONBLOCK;
 	if (terminal)
 		err = host_tty_get(h->fd, st->st_rdev, &h->tty);
-	if (!err && h->kind == HOST_POLLED && (S_ISFIFO(st->st_mode) || terminal) && reopen_nonblocking(h, flags))
-		h->kind = HOST_NONBLOCK;
 	return err;
 }
 
@@ -508,8 +507,11 @@ int host_fd_new(int fd, struct file **out)
 		goto out_inode;
 	*out = file_new(h->kind == HOST_REGULAR ? &regular_ops : &stream_ops, flags & (O_ACCMODE | O_APPEND), NULL,
 			inode, h);
-	if (*out)
+	if (*out) {
+		if (h->kind == HOST_POLLED && (S_ISFIFO(st.st_mode) || h->tty))
+			reopen_nonblocking(h, flags);
 		return 0;
+	}
 	err = -ENOMEM;
 	if (h->tty)
 		tty_put(h->tty);
