@@ -116,15 +116,19 @@ void overlay_link_release_locked(struct tmpfs_node *n)
 
 void overlay_links_drop(struct tmpfs *fs)
 {
-	struct tmpfs_link *l, *tmp;
+	struct tmpfs_link *l;
 
-	/* No guest is left, so nobody else changes the table. A node that goes frees its entry. */
-	HASH_ITER(hh, fs->links, l, tmp) {
+	/* No guest is left, so nobody else changes the table. A node that goes frees its entry, and maybe others'. Weak names must not hold their
+	 * directories any more: one that has another name of the same file below it holds that file, too. */
+	while ((l = fs->links)) {
 		bool kept = l->kept;
 		struct tmpfs_node *n = l->node;
 
 		forget_locked(fs, l);
 		l->kept = false;
+		inode_get(&n->inode);
+		tmpfs_weak_name_drop(n);
+		inode_put(&n->inode);
 		if (kept)
 			inode_put(&n->inode);
 	}

@@ -89,13 +89,24 @@ void tmpfs_uncharge_node(struct tmpfs_node *n)
 	n->charged = 0;
 }
 
-int tmpfs_charge_name(struct tmpfs *fs, struct tmpfs_name *e)
+int tmpfs_charge_name(struct tmpfs *fs, struct tmpfs_name *e, struct tmpfs_name *gone)
 {
-	int r = e->charged ? 0 : tmpfs_charge(fs, name_cost(e->hh.keylen));
+	bool freed = gone && gone->charged && !gone->covers;
+	uint64_t cost = name_cost(e->hh.keylen), room = freed ? name_cost(gone->hh.keylen) : 0;
+	int r = 0;
 
-	if (!r)
-		e->charged = true;
-	return r;
+	if (e->charged)
+		return 0;
+	if (cost > room)
+		r = tmpfs_charge(fs, cost - room);
+	else
+		tmpfs_uncharge(fs, room - cost);
+	if (r)
+		return r;
+	e->charged = true;
+	if (freed)
+		gone->charged = false;
+	return 0;
 }
 
 void tmpfs_uncharge_name(struct tmpfs *fs, struct tmpfs_name *e)

@@ -154,6 +154,18 @@ void tmpfs_names_release(struct tmpfs_node *n)
 		inode_put(&parent->inode);
 }
 
+void tmpfs_weak_name_drop(struct tmpfs_node *n)
+{
+	struct tmpfs_node *parent = n->parent;
+
+	if (!n->entry)
+		return;
+	delete(parent, n->entry);
+	n->entry = NULL;
+	n->parent = NULL;
+	inode_put(&parent->inode);
+}
+
 /* --- lookup --- */
 
 /* The node over child, whose reference is taken over in any case. *shared: another name may lead to it already. */
@@ -190,14 +202,14 @@ static int lookup_lower(struct tmpfs_node *dir, const char *name, size_t len, st
 	return r ? r : node_over(tmpfs_of(&dir->inode), child, out, shared);
 }
 
-/* A name that is to stay, and so its node. A new one that cannot be charged goes again. */
-static int charge_locked(struct tmpfs_node *dir, struct tmpfs_name *e, struct tmpfs_node *n, bool made)
+/* A name that is to stay, and so its node; gone: one that goes for it, or NULL. A new one that cannot be charged goes again. */
+static int charge_locked(struct tmpfs_node *dir, struct tmpfs_name *e, struct tmpfs_node *n, bool made, struct tmpfs_name *gone)
 {
 	struct tmpfs *fs = tmpfs_of(&dir->inode);
 	int r = tmpfs_charge_node(n);
 
 	if (!r)
-		r = tmpfs_charge_name(fs, e);
+		r = tmpfs_charge_name(fs, e, gone);
 	if (r && made)
 		delete(dir, e);
 	return r;
@@ -280,33 +292,58 @@ int tmpfs_lookup(struct inode *dir, const char *name, size_t len, struct inode *
 
 /* --- changes --- */
 
+/* *old: whose name it was, with the name's reference. */
+static int put_locked(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *child, struct tmpfs_name *gone,
+		      struct tmpfs_node **old)
+{
+	struct tmpfs_name *e = find(dir, name, len);
+	bool made = !e;
+	int r;
+
+	*old = NULL;
+	if (made)
+		e = add(dir, name, len);
+	r = e ? charge_locked(dir, e, child, made, gone) : -ENOMEM;
+	if (r)
+		return r;
+	if (e->strong)
+		*old = e->node;
+	else if (made || e->node)
+		dir->changes++;
+	unbind_weak(e);
+	inode_get(&child->inode);
+	e->node = child;
+	e->strong = true;
+	forget_list(dir);
+	return 0;
+}
+
+/* The node that e led to, with the name's reference. */
+static struct tmpfs_node *remove_locked(struct tmpfs_node *dir, struct tmpfs_name *e)
+{
+	struct tmpfs_node *old = e->node;
+
+	assert(e->strong); /* the node was pinned, and so was this name, or it was strong before */
+	e->node = NULL;
+	e->strong = false;
+	if (!e->covers) {
+		delete(dir, e);
+		dir->changes--;
+	}
+	forget_list(dir);
+	return old;
+}
+
 int tmpfs_name_put(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *child)
 {
 	struct tmpfs *fs = tmpfs_of(&dir->inode);
-	struct tmpfs_node *old = NULL;
-	struct tmpfs_name *e;
-	bool made;
+	struct tmpfs_node *old;
 	int r = tmpfs_pin(dir);
 
 	if (r)
 		return r;
 	mutex_lock(&fs->names);
-	e = find(dir, name, len);
-	made = !e;
-	if (made)
-		e = add(dir, name, len);
-	r = e ? charge_locked(dir, e, child, made) : -ENOMEM;
-	if (!r) {
-		if (e->strong)
-			old = e->node;
-		else if (made || e->node)
-			dir->changes++;
-		unbind_weak(e);
-		inode_get(&child->inode);
-		e->node = child;
-		e->strong = true;
-		forget_list(dir);
-	}
+	r = put_locked(dir, name, len, child, NULL, &old);
 	mutex_unlock(&fs->names);
 	if (old)
 		inode_put(&old->inode);
@@ -321,20 +358,34 @@ void tmpfs_name_remove(struct tmpfs_node *dir, const char *name, size_t len)
 
 	mutex_lock(&fs->names);
 	e = find(dir, name, len);
-	assert(!e || e->strong); /* the node was pinned, and so was this name, or it was strong before */
-	if (e) {
-		old = e->node;
-		e->node = NULL;
-		e->strong = false;
-		if (!e->covers) {
-			delete(dir, e);
-			dir->changes--;
-		}
-		forget_list(dir);
-	}
+	if (e)
+		old = remove_locked(dir, e);
 	mutex_unlock(&fs->names);
 	if (old)
 		inode_put(&old->inode);
+}
+
+int tmpfs_name_move(struct tmpfs_node *from, const char *oldname, size_t oldlen, struct tmpfs_node *to, const char *newname,
+		    size_t newlen)
+{
+	struct tmpfs *fs = tmpfs_of(&from->inode);
+	struct tmpfs_node *n = NULL, *replaced;
+	struct tmpfs_name *gone;
+	int r = tmpfs_pin(to);
+
+	if (r)
+		return r;
+	mutex_lock(&fs->names);
+	gone = find(from, oldname, oldlen);
+	r = put_locked(to, newname, newlen, gone->node, gone, &replaced);
+	if (!r)
+		n = remove_locked(from, gone);
+	mutex_unlock(&fs->names);
+	if (replaced)
+		inode_put(&replaced->inode);
+	if (n)
+		inode_put(&n->inode);
+	return r;
 }
 
 int tmpfs_names_swap(struct tmpfs_node *d1, const char *n1, size_t l1, struct tmpfs_node *d2, const char *n2, size_t l2)

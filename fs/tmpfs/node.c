@@ -324,13 +324,9 @@ static int node_rename(struct inode *olddir, const char *oldname, size_t oldlen,
 	if (exchange) {
 		r = tmpfs_names_swap(from, oldname, oldlen, to, newname, newlen);
 	} else {
-		inode_get(i);
 		if (target)
 			inode_get(target);
-		r = tmpfs_name_put(to, newname, newlen, n);
-		if (!r)
-			tmpfs_name_remove(from, oldname, oldlen);
-		inode_put(i);
+		r = tmpfs_name_move(from, oldname, oldlen, to, newname, newlen);
 	}
 	if (!r)
 		moved(from, to, n, target ? node_of(target) : NULL, exchange);

@@ -171,6 +171,11 @@ int tmpfs_pin(struct tmpfs_node *n) MUST_CHECK;
 void tmpfs_names_release(struct tmpfs_node *n);
 int tmpfs_name_put(struct tmpfs_node *dir, const char *name, size_t len, struct tmpfs_node *child) MUST_CHECK;
 void tmpfs_name_remove(struct tmpfs_node *dir, const char *name, size_t len);
+/* A node that was pinned gets another name for the one it has, which is charged for the new one: at the memory limit there is room for that. */
+int tmpfs_name_move(struct tmpfs_node *from, const char *oldname, size_t oldlen, struct tmpfs_node *to, const char *newname,
+		    size_t newlen) MUST_CHECK;
+/* At the end of the file system: nobody else is left. */
+void tmpfs_weak_name_drop(struct tmpfs_node *n);
 int tmpfs_names_swap(struct tmpfs_node *d1, const char *n1, size_t l1, struct tmpfs_node *d2, const char *n2, size_t l2) MUST_CHECK;
 bool tmpfs_dir_empty(struct tmpfs_node *dir, int *err);
 
@@ -183,7 +188,8 @@ void tmpfs_uncharge(struct tmpfs *fs, uint64_t bytes);
 /* Once each, however often they are called. */
 int tmpfs_charge_node(struct tmpfs_node *n) MUST_CHECK;
 void tmpfs_uncharge_node(struct tmpfs_node *n);
-int tmpfs_charge_name(struct tmpfs *fs, struct tmpfs_name *e) MUST_CHECK;
+/* gone: another name that goes if this succeeds, whose charge counts; or NULL. */
+int tmpfs_charge_name(struct tmpfs *fs, struct tmpfs_name *e, struct tmpfs_name *gone) MUST_CHECK;
 void tmpfs_uncharge_name(struct tmpfs *fs, struct tmpfs_name *e);
 /* n, and what its weak name and those of its ancestors lead through: all or nothing. fs->names held. */
 int tmpfs_charge_chain_locked(struct tmpfs_node *n) MUST_CHECK;

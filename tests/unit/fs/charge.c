@@ -191,6 +191,35 @@ Test(charge, what_is_removed_makes_room)
 	cr_assert_eq(make_file(fs->root, "one-more"), -ENOSPC);
 }
 
+static int rename_file(struct inode *dir, const char *from, const char *to)
+{
+	struct inode *i;
+	int r = dir->ops->lookup(dir, from, strlen(from), &i);
+
+	if (r)
+		return r;
+	r = dir->ops->rename(dir, from, strlen(from), i, dir, to, strlen(to), NULL, 0);
+	inode_put(i);
+	return r;
+}
+
+Test(charge, a_name_makes_room_for_the_one_that_takes_its_place)
+{
+	char longer[200];
+
+	fill(make_link);
+	must(rename_file(fs->root, "1", "one"));
+	cr_assert_eq(rename_file(fs->root, "1", "other"), -ENOENT);
+	memset(longer, 'x', sizeof(longer));
+	longer[sizeof(longer) - 1] = 0;
+	cr_assert_eq(rename_file(fs->root, "one", longer), -ENOSPC);
+	must(rename_file(fs->root, "one", "1"));
+	must(remove_name(fs->root, "2"));
+	must(remove_name(fs->root, "3"));
+	must(remove_name(fs->root, "4"));
+	must(rename_file(fs->root, "1", longer));
+}
+
 Test(charge, pages_and_files_share_the_limit)
 {
 	uint64_t off;
@@ -321,6 +350,27 @@ Test(charge_overlay, other_names_of_a_lower_file_are_found_at_the_limit)
 	must(remove_name(overlay->root, "9999"));
 	inode_put(first);
 	inode_put(second);
+}
+
+/* Of which one lies in a directory that the other's directory holds: that lets go of it in the end. */
+Test(charge_overlay, names_of_a_lower_file_at_different_depths)
+{
+	struct inode *i, *deep, *names[2];
+
+	must(lower->root->ops->lookup(lower->root, "0", 1, &i));
+	must(lower->root->ops->lookup(lower->root, "deep", 4, &deep));
+	must(deep->ops->link(deep, "alias", 5, i));
+	inode_put(i);
+	inode_put(deep);
+	must(overlay->root->ops->lookup(overlay->root, "0", 1, &names[0]));
+	must(overlay->root->ops->lookup(overlay->root, "deep", 4, &deep));
+	must(deep->ops->lookup(deep, "alias", 5, &names[1]));
+	cr_assert_eq(names[0], names[1]);
+	must(change_one(overlay->root, "deep"));
+	inode_put(deep);
+	inode_put(names[0]);
+	inode_put(names[1]);
+	cr_assert_gt(memfile_charged(mf), 0);
 }
 
 Test(charge_overlay, changes_of_lower_files)
