@@ -126,8 +126,9 @@ ssize_t file_write_room(off_t pos, size_t count) MUST_CHECK;
 /* Does it matter at all? For who would have to ask the host for the position. */
 bool file_write_limited(void);
 uint32_t file_poll(struct file *f);
-/* The flags that a guest may give (HIPRI, DSYNC, SYNC, NOWAIT, APPEND), and two beside RWF_*: file_write() raises no SIGPIPE; O_NONBLOCK is not looked at. */
-enum { FILE_RWF_KNOWN = 0x1f, FILE_NOSIGNAL = 1 << 30, FILE_WAITS = 1 << 29 };
+/* The flags that a guest may give (HIPRI, DSYNC, SYNC, NOWAIT, APPEND), and three beside RWF_*: file_write() raises no SIGPIPE;
+ * O_NONBLOCK is not looked at; O_DIRECT makes no packets in a pipe. */
+enum { FILE_RWF_KNOWN = 0x1f, FILE_NOSIGNAL = 1 << 30, FILE_WAITS = 1 << 29, FILE_UNBOUND = 1 << 28 };
 /* Can pread(2) and its like name a place in f? Some files seek, to nowhere, and yet have no places. */
 bool file_has_offset(const struct file *f);
 /* Event files are not for splice(2) nor sendfile(2), on neither side, though they can be read. */

@@ -113,14 +113,14 @@ static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos, int flags)
 	struct pipe *p = f->private;
 	ssize_t r;
 
-	(void)pos, (void)flags;
+	(void)pos;
 	if (!io->left)
 		return 0;
 	mutex_lock(&p->lock);
 	if (!p->readers)
 		r = -EPIPE;
 	else
-		r = f->flags & O_DIRECT ? pipe_write_packets(p, io) : write_bytes(p, io);
+		r = f->flags & O_DIRECT && !(flags & FILE_UNBOUND) ? pipe_write_packets(p, io) : write_bytes(p, io);
 	mutex_unlock(&p->lock);
 	if (r > 0) {
 		pipe_written(p);

@@ -39,6 +39,12 @@ bool pipe_has_packet(struct pipe *p);
 /* How many bytes without bounds may be put in now; they are, n of them. */
 size_t pipe_room(struct pipe *p);
 void pipe_record_bytes(struct pipe *p, size_t n);
+/* The i-th run of bytes of one kind: a packet, what is between packets, or everything where there are none. */
+size_t pipe_run(struct pipe *p, uint32_t i, bool *packet);
+/* The same as room and record for a packet; before its bytes are put in it is begun. -ENOMEM. */
+size_t pipe_packet_room(const struct pipe *p);
+int pipe_packets_begin(struct pipe *p) MUST_CHECK;
+void pipe_record_packet(struct pipe *p, size_t n);
 /* A write to a pipe that was opened with O_DIRECT. -EAGAIN: no room. */
 ssize_t pipe_write_packets(struct pipe *p, struct io *io) MUST_CHECK;
 /* Slots for a pipe of this capacity, with the records that there are. -EBUSY: they are too many, -ENOMEM: nothing has changed. */

@@ -71,17 +71,30 @@ int pipe_records_resize(struct pipe *p, uint32_t capacity)
 	return 0;
 }
 
-/* Makes room for one more record, and one for plain bytes that are there already. */
-static int records_start(struct pipe *p)
+size_t pipe_packet_room(const struct pipe *p)
 {
-	int err = p->records ? 0 : pipe_records_resize(p, p->capacity);
+	return packet_room(p) ? MIN(free_bytes(p), PIPE_SLOT) : 0;
+}
 
+/* Makes room for one more record, and one for plain bytes that are there already. */
+int pipe_packets_begin(struct pipe *p)
+{
+	int err;
+
+	if (p->record_count)
+		return 0;
+	err = p->records ? 0 : pipe_records_resize(p, p->capacity);
 	if (err)
 		return err;
 	p->first_record = 0;
 	if (p->ring.len)
 		*record_at(p, p->record_count++) = (struct pipe_record){ p->ring.len, false };
 	return 0;
+}
+
+void pipe_record_packet(struct pipe *p, size_t n)
+{
+	*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)n, true };
 }
 
 void pipe_record_bytes(struct pipe *p, size_t n)
@@ -116,6 +129,12 @@ static void records_consume(struct pipe *p, size_t n)
 bool pipe_has_packet(struct pipe *p)
 {
 	return p->record_count && record_at(p, 0)->packet;
+}
+
+size_t pipe_run(struct pipe *p, uint32_t i, bool *packet)
+{
+	*packet = p->record_count && record_at(p, i)->packet;
+	return p->record_count ? record_at(p, i)->len : p->ring.len;
 }
 
 size_t pipe_readable(struct pipe *p)
@@ -165,14 +184,15 @@ ssize_t pipe_write_packets(struct pipe *p, struct io *io)
 	while (io->left) {
 		size_t n = MIN(io->left, PIPE_BUF);
 
-		if (free_bytes(p) < n || !packet_room(p))
+		if (pipe_packet_room(p) < n)
 			break;
-		if (!p->record_count && (r = records_start(p)))
+		r = pipe_packets_begin(p);
+		if (r)
 			break;
 		r = ring_copy_in(&p->ring, io, n, p->capacity);
 		if (r <= 0)
 			break;
-		*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)r, true };
+		pipe_record_packet(p, (size_t)r);
 		total += r;
 	}
 	return total ? total : r;

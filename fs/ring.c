@@ -30,6 +30,24 @@ struct ring_piece ring_room(const struct ring *r, size_t max)
 	return (struct ring_piece){ r->bytes + tail, n };
 }
 
+static void wrapped_io(const struct ring *r, struct ring_piece first, size_t n, struct iovec pieces[static RING_PIECES],
+		       struct io *out)
+{
+	pieces[0] = (struct iovec){ .iov_base = first.data, .iov_len = first.len };
+	pieces[1] = (struct iovec){ .iov_base = r->bytes, .iov_len = n - first.len };
+	io_init_pieces(out, pieces, n > first.len ? 2 : 1);
+}
+
+void ring_room_io(const struct ring *r, size_t max, struct iovec pieces[static RING_PIECES], struct io *out)
+{
+	wrapped_io(r, ring_room(r, max), MIN(max, (size_t)r->size - r->len), pieces, out);
+}
+
+void ring_data_io(const struct ring *r, size_t max, struct iovec pieces[static RING_PIECES], struct io *out)
+{
+	wrapped_io(r, ring_data(r, 0, max), MIN(max, r->len), pieces, out);
+}
+
 int ring_resize(struct ring *r, uint32_t size)
 {
 	unsigned char *bytes = malloc(size);

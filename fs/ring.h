@@ -22,6 +22,10 @@ void ring_free(struct ring *r);
 /* The first contiguous piece of the data from `skip` on, and of the room that ring_reserve() made. */
 struct ring_piece ring_data(const struct ring *r, size_t skip, size_t max);
 struct ring_piece ring_room(const struct ring *r, size_t max);
+/* All of the room that was reserved, at most max bytes, or of the data: a transfer's memory, in as many pieces as the ring has there. */
+enum { RING_PIECES = 2 };
+void ring_room_io(const struct ring *r, size_t max, struct iovec pieces[static RING_PIECES], struct io *out);
+void ring_data_io(const struct ring *r, size_t max, struct iovec pieces[static RING_PIECES], struct io *out);
 /* Makes the ring large enough for n more bytes, as far as capacity allows. -ENOMEM. */
 int ring_reserve(struct ring *r, size_t n, uint32_t capacity) MUST_CHECK;
 /* Gives memory back: the ring becomes `size`, which holds what is in it. */

@@ -2,8 +2,9 @@
 /* Moving bytes between a pipe and another file, or two pipes, without a detour over guest memory: splice(2), tee(2).
  *
  * A file is read straight into the ring and written straight from it, with the pipe's lock held: the operations of files do not
- * block. What was read from a socket may have brought rights, the last on this very pipe among them: no file ends before the lock is
- * dropped. Two pipes are locked in the order of their addresses.
+ * block. That is one transfer even where the ring comes to its end, since a message must not be cut there. What was read from a
+ * socket may have brought rights, the last on this very pipe among them: no file ends before the lock is dropped. Two pipes are
+ * locked in the order of their addresses. Packets stay packets on their way from one to the other.
  */
 #include "fs/pipe_internal.h"
 
@@ -15,7 +16,7 @@
 ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size_t len, int flags)
 {
 	struct pipe *p = pipe_of(pf);
-	struct ring_piece room;
+	struct iovec pieces[RING_PIECES];
 	struct io io;
 	ssize_t r;
 
@@ -34,8 +35,7 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 	r = ring_reserve(&p->ring, len, p->capacity);
 	if (r)
 		goto out;
-	room = ring_room(&p->ring, len);
-	io_init_kernel(&io, room.data, room.len);
+	ring_room_io(&p->ring, len, pieces, &io);
 	r = in->ops->read(in, &io, pos, flags);
 	io_fini(&io);
 	if (r > 0) {
@@ -53,7 +53,7 @@ out:
 ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_t len, int flags)
 {
 	struct pipe *p = pipe_of(pf);
-	struct ring_piece data;
+	struct iovec pieces[RING_PIECES];
 	bool was_writable, wake = false, empty = false;
 	struct io io;
 	ssize_t r;
@@ -67,8 +67,7 @@ ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_
 		r = p->writers ? -EAGAIN : 0;
 		goto out;
 	}
-	data = ring_data(&p->ring, 0, MIN(len, pipe_readable(p)));
-	io_init_kernel(&io, data.data, data.len);
+	ring_data_io(&p->ring, MIN(len, pipe_readable(p)), pieces, &io);
 	r = file_write_once(out, &io, pos, flags);
 	io_fini(&io);
 	if (r > 0)
@@ -83,29 +82,33 @@ out:
 	return r;
 }
 
-/* n bytes, which are there, from in to out, which has room for them; in keeps them. */
-static int copy_between(struct pipe *in, struct pipe *out, size_t n)
+/* n bytes, which are there from `skip` on and are of one kind, from in to out, which has room for them; in keeps them. */
+static int copy_between(struct pipe *in, size_t skip, struct pipe *out, size_t n, bool packet)
 {
-	size_t done = 0;
 	int err = ring_reserve(&out->ring, n, out->capacity);
 
+	if (!err && packet)
+		err = pipe_packets_begin(out);
 	if (err)
 		return err;
-	while (done < n) {
-		struct ring_piece from = ring_data(&in->ring, done, n - done), room = ring_room(&out->ring, from.len);
+	for (size_t done = 0; done < n;) {
+		struct ring_piece from = ring_data(&in->ring, skip + done, n - done), room = ring_room(&out->ring, from.len);
 
 		memcpy(room.data, from.data, room.len);
 		out->ring.len += (uint32_t)room.len;
 		done += room.len;
 	}
-	pipe_record_bytes(out, n);
+	if (packet)
+		pipe_record_packet(out, n);
+	else
+		pipe_record_bytes(out, n);
 	return 0;
 }
 
 static ssize_t move_locked(struct pipe *in, struct pipe *out, size_t len, enum pipe_move how)
 {
-	size_t n;
-	int err;
+	size_t total = 0;
+	int err = 0;
 
 	if (!in->ring.len && in->writers)
 		return -EAGAIN;
@@ -116,15 +119,24 @@ static ssize_t move_locked(struct pipe *in, struct pipe *out, size_t len, enum p
 		return -EAGAIN;
 	if (!in->ring.len)
 		return 0;
-	n = MIN(MIN(len, pipe_readable(in)), pipe_room(out));
-	if (!n)
-		return -EAGAIN;
-	err = copy_between(in, out, n);
-	if (err)
-		return err;
+	len = MIN(len, in->ring.len);
+	for (uint32_t i = 0; total < len; i++) {
+		bool packet;
+		size_t run = pipe_run(in, i, &packet), room = packet ? pipe_packet_room(out) : pipe_room(out);
+		size_t n = MIN(MIN(run, room), len - total);
+
+		err = n ? copy_between(in, total, out, n, packet) : 0;
+		if (!n || err)
+			break;
+		total += n;
+		if (n < run)
+			break;
+	}
+	if (!total)
+		return err ? err : -EAGAIN;
 	if (how == PIPE_MOVE)
-		pipe_consume_some(in, n);
-	return (ssize_t)n;
+		pipe_consume_some(in, total);
+	return (ssize_t)total;
 }
 
 ssize_t pipe_to_pipe(struct file *fin, struct file *fout, size_t len, enum pipe_move how) NO_THREAD_SAFETY_ANALYSIS

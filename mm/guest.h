@@ -67,6 +67,8 @@ struct io {
 void io_init(struct io *io, struct mm *mm, uint64_t addr, size_t len);
 /* A sentry buffer. */
 void io_init_kernel(struct io *io, void *buf, size_t len);
+/* Sentry buffers one after the other; the array is the caller's and stays as long as io. */
+void io_init_pieces(struct io *io, struct iovec *pieces, int count);
 /* The guest's array of iovecs at addr: copied in and checked once. -EFAULT, -EINVAL (count, total), -ENOMEM. */
 int io_init_vector(struct io *io, struct mm *mm, uint64_t addr, uint64_t count) MUST_CHECK;
 void io_fini(struct io *io);

@@ -23,6 +23,13 @@ void io_init_kernel(struct io *io, void *buf, size_t len)
 	io->iov = &io->one;
 }
 
+void io_init_pieces(struct io *io, struct iovec *pieces, int count)
+{
+	*io = (struct io){ .mm = NULL, .iov = pieces, .count = count };
+	for (int i = 0; i < count; i++)
+		io->left += pieces[i].iov_len;
+}
+
 /* Bounds what the guest wrote: lengths, addresses, the sum. */
 static int check_vector(struct io *io)
 {
@@ -84,10 +91,13 @@ void io_advance(struct io *io, size_t n)
 
 		io->skip += here;
 		n -= here;
-		if (io->skip == io->iov[io->index].iov_len) {
+		if (io->skip < io->iov[io->index].iov_len)
+			continue;
+		/* Who looks at elements finds none that is empty behind one that was not, as the kernel's iterators have it. */
+		do
 			io->index++;
-			io->skip = 0;
-		}
+		while (io->left && !io->iov[io->index].iov_len);
+		io->skip = 0;
 	}
 }
 

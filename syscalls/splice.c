@@ -260,7 +260,7 @@ SYSCALL_DECLARE(vmsplice)
 		return -EBADF;
 	r = pipe_of(f) ? io_init_vector(&io, t->mm, a[1], a[2]) : -EBADF;
 	if (!r) {
-		r = file_writable(f) ? file_write(t, f, &io, NULL, rwf) : file_read(t, f, &io, NULL, rwf);
+		r = file_writable(f) ? file_write(t, f, &io, NULL, rwf | FILE_UNBOUND) : file_read(t, f, &io, NULL, rwf);
 		io_fini(&io);
 	}
 	file_put(f);
