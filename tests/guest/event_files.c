@@ -84,6 +84,7 @@ static void vectors(void)
 	int fd = eventfd(0, EFD_NONBLOCK);
 	uint64_t n[3] = { 2, 3, -2 };
 	struct iovec two[] = { { n, 8 }, { n + 1, 8 } }, short_one[] = { { n, 8 }, { n + 1, 4 } };
+	struct iovec gaps[] = { { n, 8 }, { n, 0 }, { NULL, 0 }, { n + 1, 8 }, { n, 0 } }, *gap = gaps + 1;
 	struct iovec halves[] = { { n, 4 }, { (char *)n + 4, 4 } }, much[] = { { n, 8 }, { n + 2, 8 } };
 
 	printf("--- vectors\n");
@@ -92,6 +93,9 @@ static void vectors(void)
 	T(writev(fd, halves, 2));
 	T(writev(fd, much, 2));
 	T(writev(fd, two, 0));
+	T(writev(fd, gaps, 5));
+	T(writev(fd, gap, 3));
+	T(writev(fd, gap, 2));
 	T(read(fd, n, 8));
 	printf("%d\n", (int)n[0]);
 	close(fd);
