@@ -6,12 +6,17 @@
  * a row are merged. A queue that is full says so once (IN_Q_OVERFLOW).
  *
  * A watch holds a reference on its inode, so a watched overlay file keeps its identity. One mutex guards watches and queues of all
- * instances: events are only produced while somebody watches (notify_watch_count), and then cheaply. It is a leaf but for wait queues.
+ * instances: events are only produced while somebody watches (notify_watch_count), and then cheaply. It is a leaf but for wait queues
+ * and the timer service.
+ *
+ * Signals (O_ASYNC) are sent by the timer service: who makes an event may hold locks that come after tasks_lock.
  */
+#include "fs/async.h"
 #include "fs/event.h"
 #include "fs/notify.h"
 #include "fs/vfs_internal.h"
 #include "kernel/task.h"
+#include "kernel/timer.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -39,6 +44,9 @@ struct inotify {
 	struct watch_list watches;
 	int next_wd;
 	struct waitq wait;
+	struct async_list async;
+	uint32_t unsignalled; /* events since signaller was armed */
+	struct timer signaller;
 };
 
 struct notify_watch {
@@ -102,6 +110,22 @@ static void queue_locked(struct inotify *n, int wd, uint32_t mask, uint32_t cook
 	n->queued++;
 	n->queued_bytes += sizeof(struct inotify_event) + room;
 	waitq_notify(&n->wait, POLLIN);
+	if (atomic_load_explicit(&n->async.first, memory_order_relaxed) && !n->unsignalled++)
+		timer_arm(&n->signaller, 0);
+}
+
+static void signal_events(struct timer *t, void *arg)
+{
+	struct inotify *n = arg;
+	uint32_t count;
+
+	(void)t;
+	mutex_lock(&notify_lock);
+	count = n->unsignalled;
+	n->unsignalled = 0;
+	mutex_unlock(&notify_lock);
+	while (count--)
+		async_notify(&n->async, POLL_IN);
 }
 
 /* The watch ends; whoever took the lock frees it without. */
@@ -270,6 +294,13 @@ static struct waitq *inotify_waitq(struct file *f)
 	return &n->wait;
 }
 
+static struct async_list *inotify_async(struct file *f)
+{
+	struct inotify *n = f->private;
+
+	return &n->async;
+}
+
 static int64_t inotify_ioctl(struct file *f, struct task *t, unsigned cmd, uint64_t arg)
 {
 	struct inotify *n = f->private;
@@ -293,6 +324,7 @@ static void inotify_release(struct file *f)
 		end_locked(LIST_FIRST(&n->watches), &ended);
 	mutex_unlock(&notify_lock);
 	free_ended(&ended);
+	timer_cancel(&n->signaller); /* nobody arms it any more */
 	while (!TAILQ_EMPTY(&n->queue)) {
 		struct notify_event *e = TAILQ_FIRST(&n->queue);
 
@@ -310,6 +342,7 @@ static const struct file_ops inotify_ops = {
 	.poll = inotify_poll,
 	.waitq = inotify_waitq,
 	.ioctl = inotify_ioctl,
+	.async = inotify_async,
 	.release = inotify_release,
 };
 
@@ -335,6 +368,7 @@ int inotify_new(int flags, struct file **out)
 	TAILQ_INIT(&n->queue);
 	LIST_INIT(&n->watches);
 	waitq_init(&n->wait);
+	timer_init(&n->signaller, signal_events, n);
 	n->next_wd = 1;
 	r = anon_inode_new(0600, "anon_inode:inotify", &i);
 	if (r)

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -374,6 +375,53 @@ static void terminals(void)
 	close(s);
 }
 
+/* The signals of `count` events, which may come some time after the call that caused them; then no more. */
+static void queued(const char *what, int fd, int count)
+{
+	struct timespec long_enough = { 10, 0 };
+	siginfo_t si;
+	sigset_t s;
+
+	watched_signals(&s);
+	printf("%s:", what);
+	for (int i = 0; i < count && sigtimedwait(&s, &si, &long_enough) == rt; i++)
+		printf(" code %d band %lx fd %s", si.si_code, si.si_band, si.si_fd == fd ? "same" : "other");
+	printf("\n");
+	pending("then", fd);
+}
+
+/* One for each event that is queued: not for one that is merged with the last, nor for what nobody asked for. */
+static void events(void)
+{
+	int n = inotify_init1(IN_NONBLOCK), fd, wd;
+	char buf[4096];
+
+	mkdir("d", 0700);
+	async(n, rt);
+	wd = inotify_add_watch(n, "d", IN_CREATE | IN_MODIFY | IN_DELETE);
+	fd = open("d/f", O_RDWR | O_CREAT, 0600);
+	queued("created", n, 1);
+	write(fd, "a", 1);
+	write(fd, "b", 1);
+	close(fd);
+	queued("modified twice", n, 1);
+	unlink("d/f");
+	T(inotify_rm_watch(n, wd));
+	queued("removed, and the watch", n, 2);
+	T(read(n, buf, sizeof(buf)) > 0);
+	T(inotify_add_watch(n, "d", IN_CREATE | IN_ONESHOT) > 0);
+	mkdir("d/f", 0700);
+	rmdir("d/f");
+	queued("once", n, 2);
+	T(fcntl(n, F_SETFL, O_NONBLOCK));
+	T(inotify_add_watch(n, "d", IN_CREATE) > 0);
+	mkdir("d/f", 0700);
+	rmdir("d/f");
+	pending("off", n);
+	close(n);
+	rmdir("d");
+}
+
 int main(void)
 {
 	sigset_t s;
@@ -386,6 +434,7 @@ int main(void)
 	pipes();
 	fifos();
 	spliced();
+	events();
 	no_events();
 	owners();
 	threads();
