@@ -36,7 +36,7 @@ int epoll_collect(struct task *t, struct file *ep, struct epoll_event *out, int 
 /* Told by file_put() when f's last reference has gone, before f->ops->release: leaves every epoll. Cheap when f is in none. */
 void epoll_file_gone(struct file *f);
 
-/* Event files, inotify's too, seek to nowhere without an error; file_has_offset() and file_can_splice() know them by this. */
+/* Event files, inotify's too, seek to nowhere without an error; file_has_offset() and splices know them by this. */
 off_t noop_seek(struct file *f, off_t off, int whence);
 
 #endif

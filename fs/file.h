@@ -61,6 +61,8 @@ struct file_ops {
 	void (*fdinfo)(struct file *f, char *buf, size_t size);
 	/* Told when a descriptor for f is handed to a guest as part of another file's data (cycle detection). May be NULL. */
 	const void *private_type; /* identity for checked casts */
+	/* splice(2), sendfile(2) and their like are not for reading it, for writing to it. */
+	bool no_splice_from, no_splice_to;
 	/* A blocking write goes on until everything is written (pipes, streams, terminals). */
 	bool write_all;
 	/* How long a blocking read (POLLIN) or write (POLLOUT) may take in ns: SO_RCVTIMEO, SO_SNDTIMEO. 0: for ever. May be NULL. */
@@ -127,12 +129,12 @@ ssize_t file_write_room(off_t pos, size_t count) MUST_CHECK;
 bool file_write_limited(void);
 uint32_t file_poll(struct file *f);
 /* The flags that a guest may give (HIPRI, DSYNC, SYNC, NOWAIT, APPEND), and three beside RWF_*: file_write() raises no SIGPIPE;
- * O_NONBLOCK is not looked at; O_DIRECT makes no packets in a pipe. */
+ * O_NONBLOCK is not looked at; a pipe makes no packets whatever O_DIRECT says, and reads do not end with them. */
 enum { FILE_RWF_KNOWN = 0x1f, FILE_NOSIGNAL = 1 << 30, FILE_WAITS = 1 << 29, FILE_UNBOUND = 1 << 28 };
 /* Can pread(2) and its like name a place in f? Some files seek, to nowhere, and yet have no places. */
 bool file_has_offset(const struct file *f);
-/* Event files are not for splice(2) nor sendfile(2), on neither side, though they can be read. */
-bool file_can_splice(const struct file *f);
+bool file_splices_from(const struct file *f);
+bool file_splices_to(const struct file *f);
 /* fsync(2), fdatasync(2): -EINVAL for what cannot be synchronised. */
 bool file_can_sync(const struct file *f);
 int file_sync(struct file *f, bool data_only) MUST_CHECK;

@@ -196,9 +196,14 @@ bool file_has_offset(const struct file *f)
 	return f->ops->seek && f->ops->seek != noop_seek;
 }
 
-bool file_can_splice(const struct file *f)
+bool file_splices_from(const struct file *f)
 {
-	return f->ops->seek != noop_seek;
+	return f->ops->seek != noop_seek && !f->ops->no_splice_from;
+}
+
+bool file_splices_to(const struct file *f)
+{
+	return f->ops->seek != noop_seek && !f->ops->no_splice_to;
 }
 
 ssize_t file_pread_kernel(struct file *f, void *buf, size_t len, off_t off)

@@ -113,6 +113,7 @@ static const struct file_ops mqueue_file_ops = {
 	.type = "mqueue",
 	.read = mqueue_read,
 	.seek = mqueue_seek,
+	.no_splice_from = true,
 	.poll = mqueue_poll,
 	.waitq = mqueue_waitq,
 	.flush = mqueue_flush,

@@ -53,7 +53,7 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 	bool was_writable, wake;
 	ssize_t total = 0, r = 0;
 
-	(void)pos, (void)flags;
+	(void)pos;
 	if (!io->left)
 		return 0;
 	mutex_lock(&p->lock);
@@ -61,7 +61,7 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 	if (!p->ring.len)
 		r = p->writers ? -EAGAIN : 0;
 	while (p->ring.len && io->left) {
-		bool packet = pipe_has_packet(p);
+		bool packet = pipe_has_packet(p) && !(flags & FILE_UNBOUND);
 		size_t want = MIN(io->left, pipe_readable(p));
 
 		r = ring_copy_out(&p->ring, io, 0, want);
@@ -70,7 +70,10 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 			r = r >= PIPE_BUF ? r / PIPE_BUF * PIPE_BUF : -EFAULT;
 		if (r <= 0)
 			break;
-		pipe_consume_read(p, (size_t)r);
+		if (packet)
+			pipe_consume_packet(p);
+		else
+			pipe_consume_some(p, (size_t)r);
 		total += r;
 		if (packet || (size_t)r < want)
 			break;
@@ -82,7 +85,7 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 	return total ? total : r;
 }
 
-static ssize_t write_bytes(struct pipe *p, struct io *io)
+static ssize_t write_bytes(struct pipe *p, struct io *io, enum pipe_source source)
 {
 	size_t n = io->left, room = pipe_room(p);
 	ssize_t r;
@@ -92,7 +95,7 @@ static ssize_t write_bytes(struct pipe *p, struct io *io)
 		return -EAGAIN;
 	r = ring_copy_in(&p->ring, io, MIN(n, room), p->capacity);
 	if (r > 0)
-		pipe_record_bytes(p, (size_t)r);
+		pipe_record_bytes(p, (size_t)r, source);
 	return r;
 }
 
@@ -120,7 +123,8 @@ static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos, int flags)
 	if (!p->readers)
 		r = -EPIPE;
 	else
-		r = f->flags & O_DIRECT && !(flags & FILE_UNBOUND) ? pipe_write_packets(p, io) : write_bytes(p, io);
+		r = flags & FILE_UNBOUND ? write_bytes(p, io, PIPE_LENT) :
+		    f->flags & O_DIRECT ? pipe_write_packets(p, io) : write_bytes(p, io, PIPE_WRITTEN);
 	mutex_unlock(&p->lock);
 	if (r > 0) {
 		pipe_written(p);

@@ -7,9 +7,12 @@
 #include "fs/pipe.h"
 #include "fs/ring.h"
 
+/* Where bytes come from, and so what later ones may do: join those that were written; keep off what a splice brought, and packets. */
+enum pipe_source { PIPE_WRITTEN, PIPE_LENT, PIPE_PACKET };
+
 struct pipe_record {
 	uint32_t len;
-	bool packet;
+	enum pipe_source source; /* without bounds: of the last bytes */
 };
 
 enum { PIPE_SLOT = 4096 }; /* bytes, the kernel's page */
@@ -26,21 +29,22 @@ struct pipe {
 	uint32_t reader_opens, writer_opens; /* ever */
 	struct pipe_record *records; /* record_slots of them, a ring too */
 	uint32_t record_slots, first_record, record_count;
+	enum pipe_source source; /* of the last bytes, if there are no records */
 };
 
 /* In all of these the lock is held. How many bytes one read may take: a packet's, or all that come before one. */
 size_t pipe_readable(struct pipe *p);
-/* Consumes n bytes just read; all of a packet. */
-void pipe_consume_read(struct pipe *p, size_t n);
+/* Consumes all of the packet that comes first. */
+void pipe_consume_packet(struct pipe *p);
 /* Consumes n bytes, maybe a part of a packet. */
 void pipe_consume_some(struct pipe *p, size_t n);
 /* Is what comes first a packet? */
 bool pipe_has_packet(struct pipe *p);
 /* How many bytes without bounds may be put in now; they are, n of them. */
 size_t pipe_room(struct pipe *p);
-void pipe_record_bytes(struct pipe *p, size_t n);
+void pipe_record_bytes(struct pipe *p, size_t n, enum pipe_source source);
 /* The i-th run of bytes of one kind: a packet, what is between packets, or everything where there are none. */
-size_t pipe_run(struct pipe *p, uint32_t i, bool *packet);
+size_t pipe_run(struct pipe *p, uint32_t i, enum pipe_source *source);
 /* The same as room and record for a packet; before its bytes are put in it is begun. -ENOMEM. */
 size_t pipe_packet_room(const struct pipe *p);
 int pipe_packets_begin(struct pipe *p) MUST_CHECK;

@@ -19,6 +19,11 @@ static struct pipe_record *record_at(struct pipe *p, uint32_t i)
 	return &p->records[(p->first_record + i) & (p->record_slots - 1)];
 }
 
+static bool is_packet(const struct pipe_record *r)
+{
+	return r->source == PIPE_PACKET;
+}
+
 static struct pipe_record *last_record(struct pipe *p)
 {
 	return record_at(p, p->record_count - 1);
@@ -42,7 +47,7 @@ static uint32_t free_bytes(const struct pipe *p)
 
 size_t pipe_room(struct pipe *p)
 {
-	if (p->record_count && last_record(p)->packet && !packet_room(p))
+	if (p->record_count && is_packet(last_record(p)) && !packet_room(p))
 		return 0; /* a packet is not added to */
 	return free_bytes(p);
 }
@@ -88,29 +93,32 @@ int pipe_packets_begin(struct pipe *p)
 		return err;
 	p->first_record = 0;
 	if (p->ring.len)
-		*record_at(p, p->record_count++) = (struct pipe_record){ p->ring.len, false };
+		*record_at(p, p->record_count++) = (struct pipe_record){ p->ring.len, p->source };
 	return 0;
 }
 
 void pipe_record_packet(struct pipe *p, size_t n)
 {
-	*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)n, true };
+	*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)n, PIPE_PACKET };
 }
 
-void pipe_record_bytes(struct pipe *p, size_t n)
+void pipe_record_bytes(struct pipe *p, size_t n, enum pipe_source source)
 {
 	struct pipe_record *last;
 
+	p->source = source;
 	if (!p->record_count)
 		return;
 	last = last_record(p);
-	if (last->packet && p->record_count < p->record_slots)
-		*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)n, false };
-	else
-		last->len += (uint32_t)n;
+	if (is_packet(last) && p->record_count < p->record_slots) {
+		*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)n, source };
+		return;
+	}
+	last->len += (uint32_t)n;
+	last->source = source;
 }
 
-/* n bytes at the head were consumed; a packet is always consumed whole. */
+/* n bytes at the head were consumed. */
 static void records_consume(struct pipe *p, size_t n)
 {
 	while (n && p->record_count) {
@@ -128,12 +136,12 @@ static void records_consume(struct pipe *p, size_t n)
 
 bool pipe_has_packet(struct pipe *p)
 {
-	return p->record_count && record_at(p, 0)->packet;
+	return p->record_count && is_packet(record_at(p, 0));
 }
 
-size_t pipe_run(struct pipe *p, uint32_t i, bool *packet)
+size_t pipe_run(struct pipe *p, uint32_t i, enum pipe_source *source)
 {
-	*packet = p->record_count && record_at(p, i)->packet;
+	*source = p->record_count ? record_at(p, i)->source : p->source;
 	return p->record_count ? record_at(p, i)->len : p->ring.len;
 }
 
@@ -148,30 +156,25 @@ void pipe_consume_some(struct pipe *p, size_t n)
 	ring_consume(&p->ring, n);
 }
 
-void pipe_consume_read(struct pipe *p, size_t n)
+void pipe_consume_packet(struct pipe *p)
 {
-	if (p->record_count) {
-		if (pipe_has_packet(p))
-			n = record_at(p, 0)->len;
-		records_consume(p, n);
-	}
-	ring_consume(&p->ring, n);
+	pipe_consume_some(p, record_at(p, 0)->len);
 }
 
 /* What is no whole page joins the bytes without bounds that come last, if their page has room for it: Linux asks the last page, not
  * the writer, whether it may be added to. */
 static ssize_t join_bytes(struct pipe *p, struct io *io)
 {
-	size_t n = io->left % PIPE_SLOT, last = p->ring.len;
+	size_t n = io->left % PIPE_SLOT, last = p->record_count ? last_record(p)->len : p->ring.len;
 	ssize_t r;
 
-	if (p->record_count)
-		last = last_record(p)->packet ? 0 : last_record(p)->len;
+	if ((p->record_count ? last_record(p)->source : p->source) != PIPE_WRITTEN)
+		return 0;
 	if (!n || last % PIPE_SLOT == 0 || last % PIPE_SLOT + n > PIPE_SLOT)
 		return 0;
 	r = ring_copy_in(&p->ring, io, n, p->capacity);
 	if (r > 0)
-		pipe_record_bytes(p, (size_t)r);
+		pipe_record_bytes(p, (size_t)r, PIPE_WRITTEN);
 	return r;
 }
 

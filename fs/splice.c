@@ -13,6 +13,8 @@
 #include <poll.h>
 #include <string.h>
 
+enum { SPLICE_ONCE = 16 * PIPE_SLOT }; /* what a file is given in one write, and so the longest message, as on Linux */
+
 ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size_t len, int flags)
 {
 	struct pipe *p = pipe_of(pf);
@@ -29,7 +31,7 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 	if (!pipe_room(p))
 		goto out;
 	r = -EINVAL;
-	if (!in->ops->read || !file_can_splice(in))
+	if (!in->ops->read || !file_splices_from(in))
 		goto out;
 	len = MIN(len, pipe_room(p));
 	r = ring_reserve(&p->ring, len, p->capacity);
@@ -40,7 +42,7 @@ ssize_t pipe_splice_from_file(struct file *pf, struct file *in, off_t *pos, size
 	io_fini(&io);
 	if (r > 0) {
 		p->ring.len += (uint32_t)r;
-		pipe_record_bytes(p, (size_t)r);
+		pipe_record_bytes(p, (size_t)r, PIPE_LENT);
 	}
 out:
 	mutex_unlock(&p->lock);
@@ -67,7 +69,7 @@ ssize_t pipe_splice_to_file(struct file *pf, struct file *out, off_t *pos, size_
 		r = p->writers ? -EAGAIN : 0;
 		goto out;
 	}
-	ring_data_io(&p->ring, MIN(len, pipe_readable(p)), pieces, &io);
+	ring_data_io(&p->ring, MIN(len, SPLICE_ONCE), pieces, &io); /* packets end where the pipe does */
 	r = file_write_once(out, &io, pos, flags);
 	io_fini(&io);
 	if (r > 0)
@@ -83,11 +85,11 @@ out:
 }
 
 /* n bytes, which are there from `skip` on and are of one kind, from in to out, which has room for them; in keeps them. */
-static int copy_between(struct pipe *in, size_t skip, struct pipe *out, size_t n, bool packet)
+static int copy_between(struct pipe *in, size_t skip, struct pipe *out, size_t n, enum pipe_source source)
 {
 	int err = ring_reserve(&out->ring, n, out->capacity);
 
-	if (!err && packet)
+	if (!err && source == PIPE_PACKET)
 		err = pipe_packets_begin(out);
 	if (err)
 		return err;
@@ -98,10 +100,10 @@ static int copy_between(struct pipe *in, size_t skip, struct pipe *out, size_t n
 		out->ring.len += (uint32_t)room.len;
 		done += room.len;
 	}
-	if (packet)
+	if (source == PIPE_PACKET)
 		pipe_record_packet(out, n);
 	else
-		pipe_record_bytes(out, n);
+		pipe_record_bytes(out, n, source);
 	return 0;
 }
 
@@ -121,11 +123,14 @@ static ssize_t move_locked(struct pipe *in, struct pipe *out, size_t len, enum p
 		return 0;
 	len = MIN(len, in->ring.len);
 	for (uint32_t i = 0; total < len; i++) {
-		bool packet;
-		size_t run = pipe_run(in, i, &packet), room = packet ? pipe_packet_room(out) : pipe_room(out);
+		enum pipe_source source;
+		size_t run = pipe_run(in, i, &source), room = source == PIPE_PACKET ? pipe_packet_room(out) : pipe_room(out);
 		size_t n = MIN(MIN(run, room), len - total);
 
-		err = n ? copy_between(in, total, out, n, packet) : 0;
+		/* A page that both pipes have is not added to. */
+		if (source == PIPE_WRITTEN && (how == PIPE_TEE || n < run))
+			source = PIPE_LENT;
+		err = n ? copy_between(in, total, out, n, source) : 0;
 		if (!n || err)
 			break;
 		total += n;

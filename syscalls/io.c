@@ -105,10 +105,14 @@ static int64_t transfer_vector(struct task *t, const uint64_t a[6], const int64_
 		r = -EBADF;
 		goto out;
 	}
+	if (!(dir == READ ? (void *)f->ops->read : (void *)f->ops->write)) {
+		r = -EINVAL;
+		goto out;
+	}
 	r = io_init_vector(&io, t->mm, a[1], a[2]);
 	if (r)
 		goto out;
-	if (!io.left) /* nothing is asked of the file, not even whether it can be read at all */
+	if (!io.left) /* nothing is asked of the file */
 		r = 0;
 	else
 		r = flags & ~FILE_RWF_KNOWN ? -EOPNOTSUPP : run(t, f, &io, off ? &pos : NULL, flags, dir);

@@ -110,12 +110,6 @@ static ssize_t splice_piece(const struct splice *s, off_t *in, off_t *out, size_
 	return pipe_splice_from_file(s->out, s->in, in, len, 0);
 }
 
-/* Of a socket that has messages one is taken, as by one read. */
-static bool one_message(const struct file *in)
-{
-	return S_ISSOCK(in->inode->type) && !in->ops->write_all;
-}
-
 static int64_t splice_some(const struct splice *s, struct at *in, struct at *out)
 {
 	int64_t total = 0;
@@ -126,10 +120,10 @@ static int64_t splice_some(const struct splice *s, struct at *in, struct at *out
 		if (r <= 0)
 			break;
 		total += r;
-		if (one_message(s->in))
+		if (!pipe_of(s->in)) /* one read: of a socket one message, or what comes before descriptors */
 			break;
 	}
-	if (r == -EPIPE && !total)
+	if (r == -EPIPE && !total && s->out->ops->write_all)
 		file_sigpipe();
 	return total ? total : r;
 }
@@ -165,9 +159,9 @@ static int splice_check(const struct splice *s)
 		return -EBADF;
 	if (!in_pipe && !out_pipe)
 		return -EINVAL;
-	if ((s->off_in && !s->in->ops->seek) || (s->off_out && !s->out->ops->seek))
+	if ((s->off_in && !file_has_offset(s->in)) || (s->off_out && !file_has_offset(s->out)))
 		return -EINVAL;
-	if (!file_can_splice(s->out)) /* of the input the pipe's side asks, once it has room */
+	if (!file_splices_to(s->out)) /* of the input the pipe's side asks, once it has room */
 		return -EINVAL;
 	if (in_pipe && out_pipe && pipe_of(s->in) == pipe_of(s->out))
 		return -EINVAL;
@@ -250,7 +244,8 @@ SYSCALL_DECLARE(vmsplice)
 	struct file *f;
 	struct io io;
 	unsigned flags = (unsigned)a[3];
-	int rwf = flags & SPLICE_F_NONBLOCK ? RWF_NOWAIT : FILE_WAITS; /* its own flag alone counts, unlike splice(2)'s */
+	/* Its own flag alone counts, unlike splice(2)'s. */
+	int rwf = FILE_UNBOUND | (flags & SPLICE_F_NONBLOCK ? RWF_NOWAIT : FILE_WAITS);
 	int64_t r;
 
 	if (flags & ~SPLICE_KNOWN)
@@ -260,7 +255,7 @@ SYSCALL_DECLARE(vmsplice)
 		return -EBADF;
 	r = pipe_of(f) ? io_init_vector(&io, t->mm, a[1], a[2]) : -EBADF;
 	if (!r) {
-		r = file_writable(f) ? file_write(t, f, &io, NULL, rwf | FILE_UNBOUND) : file_read(t, f, &io, NULL, rwf);
+		r = file_writable(f) ? file_write(t, f, &io, NULL, rwf) : file_read(t, f, &io, NULL, rwf);
 		io_fini(&io);
 	}
 	file_put(f);
@@ -279,6 +274,7 @@ struct copy {
 /* Writes what was read; what does not fit is read again by the next call: the source's position goes back. */
 static ssize_t copy_piece(struct task *t, struct copy *c, size_t len)
 {
+	off_t from = c->from.pos ? *c->from.pos : 0;
 	struct io io;
 	ssize_t n, w;
 
@@ -288,10 +284,10 @@ static ssize_t copy_piece(struct task *t, struct copy *c, size_t len)
 	if (n <= 0)
 		return n;
 	io_init_kernel(&io, c->buf, (size_t)n);
-	w = file_can_splice(c->out) ? file_write(t, c->out, &io, c->to.pos, 0) : -EINVAL;
+	w = file_splices_to(c->out) ? file_write(t, c->out, &io, c->to.pos, FILE_UNBOUND) : -EINVAL;
 	io_fini(&io);
-	if (c->from.pos && w < n)
-		*c->from.pos -= n - MAX(w, 0);
+	if (c->from.pos && w < n && *c->from.pos != from) /* /dev/zero has no places to go back to */
+		*c->from.pos = from + MAX(w, 0);
 	return w;
 }
 
@@ -350,6 +346,18 @@ static int sendfile_check(const struct copy *c, uint64_t off)
 	return 0;
 }
 
+/* A pipe is asked for readers and room before the input is asked for anything, even if there is nothing to send. */
+static int pipe_check(const struct copy *c)
+{
+	uint32_t polled = pipe_of(c->out) ? file_poll(c->out) : POLLOUT;
+
+	if (polled & POLLERR) {
+		file_sigpipe();
+		return -EPIPE;
+	}
+	return polled & POLLOUT || !((c->in->flags | c->out->flags) & O_NONBLOCK) ? 0 : -EAGAIN;
+}
+
 /* A socket or terminal to a pipe: a splice, which ends with what is there and does not wait for all that was asked for. */
 static int64_t send_stream(struct task *t, const struct copy *c)
 {
@@ -371,16 +379,14 @@ static int64_t do_sendfile(struct task *t, struct copy *c, uint64_t off)
 		return -EBADF;
 	if (pipe_of(c->out) && !pipe_of(c->in) && !c->in->ops->seek)
 		return send_stream(t, c);
-	if (!file_has_offset(c->in) || (c->len && S_ISDIR(c->in->inode->type)))
+	r = pipe_check(c);
+	if (r)
+		return r;
+	if (!file_has_offset(c->in) || (c->len && (S_ISDIR(c->in->inode->type) || !file_splices_from(c->in))))
 		return -EINVAL;
 	if (!pipe_of(c->out) && c->out->flags & O_APPEND)
 		return -EINVAL;
 	r = at_copy(t, &c->to, c->out, 0);
-	/* A pipe without readers is found even if there is nothing to send. */
-	if (!r && pipe_of(c->out) && file_poll(c->out) & POLLERR) {
-		file_sigpipe();
-		r = -EPIPE;
-	}
 	if (!r)
 		r = copy_run(t, c);
 	/* The output's last: where both are one file, it is what counts. */

@@ -91,11 +91,15 @@ static off_t mem_seek(struct file *f, off_t off, int whence)
 	return 0;
 }
 
-static const struct file_ops null_ops = { .type = "null", .read = null_read, .write = null_write, .seek = mem_seek };
+static const struct file_ops null_ops = {
+	.type = "null", .read = null_read, .write = null_write, .seek = mem_seek, .no_splice_from = true,
+};
 static const struct file_ops zero_ops = {
 	.type = "zero", .read = zero_read, .write = null_write, .seek = mem_seek, .mappable = zero_mappable,
 };
-static const struct file_ops full_ops = { .type = "full", .read = zero_read, .write = full_write, .seek = mem_seek };
+static const struct file_ops full_ops = {
+	.type = "full", .read = zero_read, .write = full_write, .seek = mem_seek, .no_splice_to = true,
+};
 static const struct file_ops random_ops = {
 	.type = "random", .read = random_read, .write = null_write, .seek = mem_seek, .ioctl = random_ioctl,
 };

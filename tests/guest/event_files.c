@@ -181,6 +181,59 @@ static void rooms(void)
 	T(tee(ended[0], full[1], 8, SPLICE_F_NONBLOCK));
 }
 
+/* What has no place is refused before the pipe is asked; what cannot be spliced, after it. */
+static void orders(int fd)
+{
+	static char page[65536];
+	int unread[2], full[2];
+	struct iovec none[2] = { { page, 0 }, { page, 0 } };
+	loff_t at = 0;
+
+	pipe2(unread, O_NONBLOCK);
+	pipe2(full, O_NONBLOCK);
+	close(unread[0]);
+	write(full[1], page, sizeof(page));
+	T(splice(fd, &at, unread[1], NULL, 8, SPLICE_F_NONBLOCK));
+	T(splice(fd, &at, full[1], NULL, 8, SPLICE_F_NONBLOCK));
+	T(sendfile(unread[1], fd, NULL, 8));
+	T(sendfile(full[1], fd, NULL, 8));
+	T(sendfile(full[1], memory, NULL, 0));
+	T(readv(fd, none, 2));
+	T(writev(fd, none, 2));
+	close(unread[1]);
+	close(full[0]);
+	close(full[1]);
+	close(fd);
+}
+
+/* /dev/null has nothing to splice, and nothing can be spliced to /dev/full. */
+static void devices(void)
+{
+	static const char *const names[] = { "/dev/null", "/dev/zero", "/dev/full" };
+	int p[2], unread[2];
+	off_t at;
+
+	pipe2(p, O_NONBLOCK);
+	pipe2(unread, O_NONBLOCK);
+	close(unread[0]);
+	write(p[1], "some bytes", 10);
+	for (int i = 0; i < 3; i++) {
+		int fd = open(names[i], O_RDWR);
+
+		printf("--- %s\n", names[i]);
+		T(splice(p[0], NULL, fd, NULL, 2, SPLICE_F_NONBLOCK));
+		T(splice(fd, NULL, p[1], NULL, 2, SPLICE_F_NONBLOCK));
+		T(splice(fd, NULL, unread[1], NULL, 2, SPLICE_F_NONBLOCK));
+		at = 0;
+		T(sendfile(p[1], fd, &at, 3));
+		T(sendfile(fd, memory, &at, 3));
+		at = 100;
+		T(sendfile(unread[1], fd, &at, 3));
+		printf("at %d\n", (int)at);
+		close(fd);
+	}
+}
+
 int main(void)
 {
 	sigset_t none;
@@ -201,5 +254,8 @@ int main(void)
 	sockets();
 	messages();
 	rooms();
+	orders(eventfd(1, EFD_NONBLOCK));
+	orders(epoll_create1(0));
+	devices();
 	return 0;
 }

@@ -2,6 +2,8 @@
 /* What keeps its bounds on its way through pipes: messages from and to sockets, wherever the pipe's buffer has its end, and packets. */
 #include "file.h"
 
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -135,6 +137,38 @@ static void pages(void)
 	close(p[1]);
 }
 
+/* What sendfile(2) and vmsplice(2) move has no bounds, nor do they heed those that there are; and nothing joins it. */
+static void bounds_unheeded(void)
+{
+	struct iovec v = { in, 100 };
+	int p[2], s[2], file = memfd_create("file", 0);
+
+	printf("--- bounds unheeded\n");
+	write(file, out, 10);
+	pipe2(p, O_NONBLOCK | O_DIRECT);
+	for (int i = 0; i < 2; i++) {
+		T(lseek(file, 0, SEEK_SET));
+		T(i ? splice(file, NULL, p[1], NULL, 5, 0) : sendfile(p[1], file, NULL, 5));
+		T(write(p[1], out, 7));
+		T(write(p[1], out, 8));
+		T(read(p[0], in, 6));
+		T(read(p[0], in, 100));
+		T(vmsplice(p[0], &v, 1, SPLICE_F_NONBLOCK));
+		T(read(p[0], in, 100));
+	}
+	for (int i = 1; i < 4; i++)
+		T(write(p[1], out, i));
+	T(vmsplice(p[0], &v, 1, SPLICE_F_NONBLOCK));
+	for (int i = 1; i < 4; i++)
+		T(write(p[1], out, i));
+	socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s);
+	T(splice(p[0], NULL, s[0], NULL, 100, SPLICE_F_NONBLOCK));
+	T(recv(s[1], in, 100, MSG_DONTWAIT));
+	for (int i = 0; i < 4; i++)
+		close(i < 2 ? p[i] : s[i - 2]);
+	close(file);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -143,5 +177,6 @@ int main(void)
 	packets();
 	little_room();
 	pages();
+	bounds_unheeded();
 	return 0;
 }
