@@ -22,7 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-bool epoll_mark_ready(struct epoll_link *l)
+enum place { FIRST, LAST };
+
+static bool ready_insert(struct epoll_link *l, enum place place)
 {
 	struct epoll *ep = l->ep;
 	bool fresh;
@@ -31,11 +33,19 @@ bool epoll_mark_ready(struct epoll_link *l)
 	fresh = !l->is_ready;
 	if (fresh) {
 		l->is_ready = true;
-		TAILQ_INSERT_TAIL(&ep->ready, l, ready);
+		if (place == FIRST)
+			TAILQ_INSERT_HEAD(&ep->ready, l, ready);
+		else
+			TAILQ_INSERT_TAIL(&ep->ready, l, ready);
 		ep->ready_count++;
 	}
 	mutex_unlock(&ep->ready_lock);
 	return fresh;
+}
+
+bool epoll_mark_ready(struct epoll_link *l)
+{
+	return ready_insert(l, LAST);
 }
 
 static void ready_remove_locked(struct epoll_link *l)
@@ -171,7 +181,7 @@ int epoll_collect(struct task *t, struct file *f, struct epoll_event *out, int m
 
 /* --- the epoll as a file --- */
 
-/* Readable if an item is; items that are not leave the list, so that a stale hint is not believed twice. */
+/* Readable if an item is, which keeps its place; items that are not leave the list, so that a stale hint is not believed twice. */
 static uint32_t epoll_poll(struct file *f)
 {
 	struct epoll *ep = epoll_of(f);
@@ -184,7 +194,7 @@ static uint32_t epoll_poll(struct file *f)
 	for (size_t rounds = ready_count(ep); rounds-- && !m && (l = ready_pop(ep));) {
 		if (!item_events(l))
 			continue;
-		epoll_mark_ready(l);
+		ready_insert(l, FIRST);
 		m = POLLIN | POLLRDNORM;
 	}
 	mutex_unlock(&ep->lock);

@@ -53,9 +53,22 @@ const struct file *epoll_target(struct file *f, int fd, unsigned nth)
 
 /* --- items; epoll_links_lock is held --- */
 
+/* The ends of a pipe share a queue, and yet who writes does not hear of what it wrote: with edges that would be news. */
+static uint32_t told_events(const struct epoll_link *l)
+{
+	const struct file *f = l->key.file;
+	uint32_t events = l->events & 0xffff;
+
+	if (S_ISFIFO(f->inode->type) && !file_readable(f))
+		events &= ~(uint32_t)(POLLIN | POLLRDNORM);
+	if (S_ISFIFO(f->inode->type) && !file_writable(f))
+		events &= ~(uint32_t)(POLLOUT | POLLWRNORM);
+	return events;
+}
+
 static void waiter_start(struct epoll_link *l)
 {
-	waiter_init_callback(&l->waiter, item_notify, l, l->events & 0xffff);
+	waiter_init_callback(&l->waiter, item_notify, l, told_events(l));
 	l->waiter.exclusive = l->events & EPOLLEXCLUSIVE;
 	l->q = l->key.file->ops->waitq ? l->key.file->ops->waitq(l->key.file) : NULL;
 	if (l->q)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* epoll(7): edges of timers that are read once an event, epolls in epolls and what is refused, many items on one file. */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -125,6 +127,58 @@ static void many_items(void)
 	close(fd);
 }
 
+static void show(const char *what, int ep, const int *fds, int count)
+{
+	struct epoll_event e[8];
+	int n = epoll_wait(ep, e, 8, 0);
+
+	printf("%s: %d", what, n);
+	for (int i = 0; i < n; i++)
+		for (int k = 0; k < count; k++)
+			if (e[i].data.fd == fds[k])
+				printf(" %d:%x", k, e[i].events);
+	printf("\n");
+}
+
+/* Who polls an epoll does not change whose turn it is. */
+static void turns(void)
+{
+	int ep = epoll_create1(0), fds[3];
+
+	for (int i = 0; i < 3; i++) {
+		fds[i] = eventfd(1, 0);
+		add(ep, fds[i], EPOLLIN);
+	}
+	for (int i = 0; i < 2; i++) {
+		struct pollfd p = { ep, POLLIN, 0 };
+
+		say("polled", poll(&p, 1, 0));
+		show("in turn", ep, fds, 3);
+	}
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	close(ep);
+}
+
+/* What is written to a pipe is news to its reader alone, whatever the writer asks for. */
+static void writers_edges(void)
+{
+	int ep = epoll_create1(0), p[2];
+
+	pipe2(p, O_NONBLOCK);
+	add(ep, p[0], EPOLLIN | EPOLLOUT | EPOLLET);
+	add(ep, p[1], EPOLLIN | EPOLLOUT | EPOLLET);
+	show("at first", ep, p, 2);
+	write(p[1], "a", 1);
+	show("written", ep, p, 2);
+	write(p[1], "b", 1);
+	show("again", ep, p, 2);
+	close(p[0]);
+	show("unread", ep, p, 2);
+	close(p[1]);
+	close(ep);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -134,5 +188,7 @@ int main(void)
 	ways_above();
 	circles();
 	many_items();
+	turns();
+	writers_edges();
 	return 0;
 }
