@@ -50,6 +50,7 @@ struct sock_msg {
 	bool has_cred; /* send: given by SCM_CREDENTIALS, so always passed on; recv: cred is set */
 	int out_flags; /* recv: MSG_TRUNC, MSG_EOR, ... */
 	bool goes_on; /* recv: the same call has given bytes before */
+	bool eof; /* recv: there was nothing, not even an empty message */
 	bool ends; /* recv: what follows is for another call, whatever MSG_WAITALL says */
 	size_t full_len; /* recv: the datagram's real length, if out_flags has MSG_TRUNC */
 	int extra_count; /* send: as given; recv: what the receiver asked for by options */

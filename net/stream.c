@@ -356,12 +356,13 @@ static ssize_t recv_segments(struct stream_pair *p, int side, struct sock_msg *m
 	if (!s)
 		return m->ends ? 0 : -EAGAIN;
 	take_cred(s, m);
-	for (; s && m->io->left && !ends && goes_on(s, m, passcred);
+	/* Who looks sees the next rights even if they are behind all the bytes that there was room for: so it is on Linux. */
+	for (; s && (m->io->left || peek) && !ends && goes_on(s, m, passcred);
 	     s = stream_pass_urgent(p, side, next, m, true, &skip, dropped)) {
 		next = TAILQ_NEXT(s, link);
 		n = MIN(s->len, m->io->left);
-		r = take_bytes(d, m, false, skip, n);
-		if (r <= 0)
+		r = n ? take_bytes(d, m, false, skip, n) : 0;
+		if (n && r <= 0)
 			break;
 		total += r;
 		ends = s->rights || (size_t)r < n;
@@ -419,7 +420,10 @@ static ssize_t recv_locked(struct stream_pair *p, int side, struct direction *d,
 	err = socket_take_error(p->sock[side]);
 	if (err)
 		return err;
-	return d->writer_done || d->reader_done ? 0 : -EAGAIN;
+	if (!d->writer_done && !d->reader_done)
+		return -EAGAIN;
+	m->eof = !m->goes_on;
+	return 0;
 }
 
 ssize_t stream_recv(struct stream_pair *p, int side, struct sock_msg *m)
@@ -500,12 +504,14 @@ uint32_t stream_poll(struct stream_pair *p, int side)
 {
 	struct direction *in = &p->dir[side], *out = &p->dir[!side];
 	bool read_end, write_end;
-	uint32_t m = 0;
+	uint32_t m = 0, enough = 1;
 
 	mutex_lock(&p->lock);
 	read_end = in->writer_done || in->reader_done;
 	write_end = out->writer_done || out->reset || (p->kind == STREAM_UNIX && out->reader_done);
-	if (in->ring.len >= (uint32_t)MAX(atomic_load(&p->sock[side]->opt.rcvlowat), 1) + stream_at_hole(p, side, in))
+	if (p->kind == STREAM_TCP) /* a unix socket's SO_RCVLOWAT is for who reads only */
+		enough = (uint32_t)MAX(atomic_load(&p->sock[side]->opt.rcvlowat), 1) + stream_at_hole(p, side, in);
+	if (in->ring.len >= enough)
 		m |= POLLIN | POLLRDNORM;
 	if (!in->ring.len && !TAILQ_EMPTY(&in->segments)) /* the place of an urgent byte: Linux counts it */
 		m |= POLLIN | POLLRDNORM;

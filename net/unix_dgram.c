@@ -195,9 +195,12 @@ static ssize_t message_send(struct socket *s, struct sock_msg *m)
 
 /* --- receiving --- */
 
-static void add_stamp(struct sock_msg *m, const struct dgram *d, void *arg)
+static void add_stamp_and_name(struct sock_msg *m, const struct dgram *d, void *arg)
 {
 	sock_msg_add_stamp(m, arg, &d->stamp);
+	/* Linux asks for the sender's name when its message is read: it may have been given one since. */
+	if (!m->addr_len && atomic_load(&unix_of(d->sender)->name))
+		m->addr_len = unix_name_get(unix_of(d->sender), &m->addr);
 }
 
 static ssize_t message_recv(struct socket *s, struct sock_msg *m)
@@ -220,14 +223,15 @@ static ssize_t message_recv(struct socket *s, struct sock_msg *m)
 	r = socket_take_error(s);
 	if (r)
 		return r;
-	r = dgram_queue_take(&u->queue, m, add_stamp, s);
+	r = dgram_queue_take(&u->queue, m, add_stamp_and_name, s);
 	if (r != -EAGAIN) {
 		if (!peek)
 			waitq_notify(&s->room, POLLOUT);
 		return r;
 	}
 	/* A datagram socket that was shut down ends waiting, and only that. */
-	return (shut & UNIX_SHUT_RECV) && (is_seqpacket(u) || !(m->flags & MSG_DONTWAIT)) ? 0 : -EAGAIN;
+	m->eof = (shut & UNIX_SHUT_RECV) && (is_seqpacket(u) || !(m->flags & MSG_DONTWAIT));
+	return m->eof ? 0 : -EAGAIN;
 }
 
 /* --- ends --- */

@@ -199,12 +199,14 @@ static int put_rights(struct control_out *c, const struct rights *r, bool cloexe
 	return 0;
 }
 
-/* What a receiver that never sent credentials sees of who did not either. */
+/* What a receiver that never sent credentials sees of who did not either, and of nobody: at the end of a stream. */
 static struct ucred shown_cred(const struct sock_msg *m)
 {
 	struct ucred c = m->cred;
 
-	if (!m->has_cred)
+	if (m->eof)
+		c = (struct ucred){ 0 };
+	else if (!m->has_cred)
 		c = (struct ucred){ .pid = 0, .uid = OVERFLOW_ID, .gid = OVERFLOW_ID };
 	return c;
 }
@@ -216,7 +218,7 @@ static int write_control(struct socket *s, const struct sock_msg *m, struct cont
 
 	for (int i = 0; i < m->extra_count && !err; i++)
 		err = put_control(c, m->extra[i].level, m->extra[i].type, m->extra[i].data.bytes, m->extra[i].len);
-	if (!err && s->domain == AF_UNIX && s->opt.passcred)
+	if (!err && s->domain == AF_UNIX && s->opt.passcred && (!m->eof || s->type == SOCK_STREAM))
 		err = put_control(c, SOL_SOCKET, SCM_CREDENTIALS, &cred, sizeof(cred));
 	if (!err && m->rights)
 		err = put_rights(c, m->rights, m->flags & MSG_CMSG_CLOEXEC);

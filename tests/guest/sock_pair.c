@@ -337,6 +337,78 @@ static void widened(void)
 	close(sv[1]);
 }
 
+/* SO_RCVLOWAT is for who reads: poll(2) tells of any byte. */
+static void low_water(void)
+{
+	int sv[2], low = 20;
+
+	pair(SOCK_STREAM, sv);
+	say("SO_RCVLOWAT", setsockopt(sv[1], SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)));
+	write(sv[0], "a", 1);
+	polled("one byte", sv[1]);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+static void credentials(const char *what, int fd)
+{
+	char control[CMSG_SPACE(sizeof(struct ucred))] = { 0 }, byte;
+	struct iovec iov = { &byte, 1 };
+	struct sockaddr_un name;
+	struct msghdr m = { .msg_name = &name, .msg_namelen = sizeof(name), .msg_iov = &iov, .msg_iovlen = 1,
+			    .msg_control = control, .msg_controllen = sizeof(control) };
+	struct cmsghdr *h;
+	struct ucred c;
+
+	say(what, recvmsg(fd, &m, MSG_DONTWAIT));
+	h = CMSG_FIRSTHDR(&m);
+	printf("name %u, control %zu", m.msg_namelen, (size_t)m.msg_controllen);
+	if (h) {
+		memcpy(&c, CMSG_DATA(h), sizeof(c));
+		printf(", %s user %u group %u", c.pid ? "a process," : "no process,", c.uid, c.gid);
+	}
+	printf("\n");
+}
+
+/* Messages of before anybody asked, and the end, come from nobody; the sender's name is the one it has when it is asked for. */
+static void nobody(int type)
+{
+	int sv[2], on = 1;
+
+	pair(type, sv);
+	write(sv[0], "a", 1);
+	write(sv[0], "b", 1);
+	credentials("not asked", sv[1]);
+	setsockopt(sv[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	credentials("asked since", sv[1]);
+	write(sv[0], "c", 1);
+	setsockopt(sv[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	write(sv[0], "d", 1); /* this gives it a name */
+	credentials("asked before", sv[1]);
+	credentials("named", sv[1]);
+	shutdown(sv[0], SHUT_WR);
+	credentials("the end", sv[1]);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+/* A splice to a closed socket raises SIGPIPE as a write does: on streams only. */
+static void spliced_to_closed(int type)
+{
+	int sv[2], p[2];
+
+	pipe(p);
+	write(p[1], "abc", 3);
+	pair(type, sv);
+	close(sv[1]);
+	pipes = 0;
+	say("splice", splice(p[0], NULL, sv[0], NULL, 3, 0));
+	printf("SIGPIPE %d\n", pipes);
+	close(sv[0]);
+	close(p[0]);
+	close(p[1]);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, on_sigpipe);
@@ -358,5 +430,12 @@ int main(void)
 	nonblocking();
 	filling();
 	widened();
+	low_water();
+	nobody(SOCK_STREAM);
+	nobody(SOCK_DGRAM);
+	nobody(SOCK_SEQPACKET);
+	spliced_to_closed(SOCK_STREAM);
+	spliced_to_closed(SOCK_DGRAM);
+	spliced_to_closed(SOCK_SEQPACKET);
 	return 0;
 }

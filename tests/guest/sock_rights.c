@@ -333,6 +333,46 @@ static void spliced(void)
 	close(sv[1]);
 }
 
+/* A look sees the next descriptors behind the bytes that it takes, be they a part of what was sent before, or all of it. */
+static void looked_for(void)
+{
+	static const size_t sizes[] = { 1, 5, 8, 9, 64 };
+	int sv[2], got[4], n;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, sv);
+	write(sv[0], "plain", 5);
+	write(sv[0], "too", 3);
+	say("send", send_fds(sv[0], sv, 1, "with", 4));
+	say("send", send_fds(sv[0], sv, 2, "more", 4));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		n = recv_fds("look", sv[1], got, 1500, MSG_PEEK, sizes[i]);
+		while (n)
+			close(got[--n]);
+	}
+	n = recv_fds("take", sv[1], got, 1500, 0, 8);
+	n = recv_fds("take", sv[1], got, 1500, 0, 64);
+	close(got[0]);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+/* A splice ends with the bytes that descriptors came with. */
+static void spliced_up_to(void)
+{
+	int sv[2], p[2];
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, sv);
+	pipe(p);
+	write(sv[0], "plain", 5);
+	say("send", send_fds(sv[0], p, 1, "with", 4));
+	write(sv[0], "behind", 6);
+	say("splice", splice(sv[1], NULL, p[1], NULL, 100, SPLICE_F_NONBLOCK));
+	say("splice", splice(sv[1], NULL, p[1], NULL, 100, SPLICE_F_NONBLOCK));
+	say("splice", splice(sv[1], NULL, p[1], NULL, 100, SPLICE_F_NONBLOCK));
+	for (int i = 0; i < 4; i++)
+		close(i < 2 ? p[i] : sv[i - 2]);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -350,6 +390,8 @@ int main(void)
 	chain();
 	to_another_process();
 	spliced();
+	looked_for();
+	spliced_up_to();
 	limits();
 	return 0;
 }
