@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 
-from harness import check, folder, run
+from harness import HANG, check, folder, run
 
 CRASH = """
 int boom(int *p, int depth) { if (depth) return boom(p, depth - 1) + 1; return *p; }
@@ -51,7 +51,7 @@ def no_numbers(text):
 
 
 def natively(*args, **kw):
-    return subprocess.run(args, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, **kw).stdout
+    return subprocess.run(args, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=HANG, **kw).stdout
 
 
 if shutil.which("gdb") and shutil.which("cc"):

@@ -8,6 +8,7 @@ import tempfile
 import time
 
 SBX = os.environ["SBX"]
+HANG = 300  # s; past it something hangs. A busy host may leave a process waiting for a minute.
 
 
 class Result:
@@ -18,7 +19,7 @@ class Result:
         return f"status {self.status}\nstdout: {self.out!r}\nstderr: {self.err!r}"
 
 
-def sbx(*args, timeout=60, **kw):
+def sbx(*args, timeout=HANG, **kw):
     kw.setdefault("stdin", subprocess.DEVNULL)
     r = subprocess.run([SBX, *args], capture_output=True, text=True, errors="replace", timeout=timeout, **kw)
     return Result(r.returncode, r.stdout, r.stderr)
@@ -71,7 +72,7 @@ def alive(pid):
         return False
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=HANG):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import threading
 
-from harness import SBX, check, descendants, folder, run, start
+from harness import HANG, SBX, check, descendants, folder, run, start
 
 HOST = ("--network", "host", "--time", "120")  # a hang is an end with another status, not a test that never ends
 HOMES = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
@@ -44,7 +44,7 @@ def serving(fn, *args):
 
 def bound(family, address, kind=socket.SOCK_STREAM):
     s = socket.socket(family, kind)
-    s.settimeout(30)
+    s.settimeout(300)
     s.bind((address, 0))
     return s
 
@@ -53,7 +53,7 @@ def echo_once(server):
     """Takes one client, sends back all it sends until it shuts down."""
     c, _ = server.accept()
     with c:
-        c.settimeout(30)
+        c.settimeout(300)
         data = b""
         while piece := c.recv(1 << 16):
             data += piece
@@ -110,7 +110,7 @@ def test_guest_is_a_tcp_server():
 ASK = """
 import socket, sys
 s = socket.socket(int(sys.argv[1]), socket.SOCK_DGRAM)
-s.settimeout(30)
+s.settimeout(300)
 s.connect((sys.argv[2], int(sys.argv[3])))
 s.send(b"what?")
 print(s.recv(3), s.recv(100))
@@ -156,7 +156,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 # curl's exit status says that the connection was the one that was asked for; where there is no curl, Python fetches.
-FETCH = "import sys, urllib.request; sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1], timeout=30).read())"
+FETCH = "import sys, urllib.request; sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1], timeout=300).read())"
 
 
 def fetcher(url):
@@ -168,7 +168,7 @@ def test_http_from_outside_is_fetched_inside():
         open(f"{d}/file", "wb").write(BIG)
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=d))
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        r = subprocess.run([SBX, "run", *HOST, "--", *fetcher(f"http://localhost:{server.server_port}/file")], capture_output=True, timeout=60)
+        r = subprocess.run([SBX, "run", *HOST, "--", *fetcher(f"http://localhost:{server.server_port}/file")], capture_output=True, timeout=HANG)
         server.shutdown()
         check(r.returncode == 0 and r.stdout == BIG, r.stderr)
 
@@ -182,9 +182,9 @@ def test_http_from_inside_is_fetched_outside():
         guest = start(*HOST, "--ro-bind", d, "/srv", "--", "python3", "-c", serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         url = f"http://127.0.0.1:{int(guest.stdout.readline())}/file"
         fetches = [subprocess.Popen(fetcher(url), stdout=subprocess.PIPE) for _ in range(3)]
-        data = [f.communicate(timeout=60)[0] for f in fetches]
+        data = [f.communicate(timeout=HANG)[0] for f in fetches]
         guest.terminate()
-        guest.communicate(timeout=30)
+        guest.communicate(timeout=HANG)
         check(data == [BIG] * 3, [len(x) for x in data])
 
 
@@ -215,7 +215,7 @@ def test_none_is_reached_by_nobody():
         with guest, socket.socket() as c:
             port = int(guest.stdout.readline())
             check((c.connect_ex(("127.0.0.1", port)) == 0) == reached, (network, port))
-            guest.communicate("\n", timeout=30)
+            guest.communicate("\n", timeout=HANG)
 
 
 def test_other_kinds_of_sockets_are_refused():
@@ -301,7 +301,7 @@ def test_many_connections_leave_nothing_behind():
             counts.append(descriptors(guest))
             guest.stdin.write("\n")
             guest.stdin.flush()
-        guest.communicate(timeout=30)
+        guest.communicate(timeout=HANG)
         server.shutdown(socket.SHUT_RDWR)
     check(guest.returncode == 0 and counts[0] == counts[1], counts)
 
@@ -394,8 +394,8 @@ for fd, wait in (s, lambda: s.recv(1)), (l, l.accept):
 
 
 def test_shutting_ends_waits():
-    native = subprocess.run(["python3", "-c", SHUT], capture_output=True, text=True, timeout=30).stdout
-    r = python(SHUT, timeout=30)
+    native = subprocess.run(["python3", "-c", SHUT], capture_output=True, text=True, timeout=HANG).stdout
+    r = python(SHUT)
     check(native == "ENOTCONN\nb''\nb''\nEAGAIN\nb''\nEINVAL\n" == r.out, (native, r))
 
 
@@ -450,7 +450,7 @@ def test_descriptors_are_shared_and_passed():
     def take(server, got):
         c, _ = server.accept()
         with c:
-            c.settimeout(30)
+            c.settimeout(300)
             while piece := c.recv(1 << 16):
                 got.append(piece)
     got = []

@@ -5,7 +5,7 @@ import signal
 import struct
 import subprocess
 
-from harness import check, run, start
+from harness import HANG, check, run, start
 
 RT_SIGACTION = 13
 SHOW = ("grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
@@ -51,7 +51,7 @@ def survivor(program, sig):
     p = start("python3", "-c", program, stdout=subprocess.PIPE, preexec_fn=lambda: signal.signal(sig, signal.SIG_IGN))
     first = p.stdout.readline()
     p.send_signal(sig)
-    out = first + p.communicate(timeout=60)[0]
+    out = first + p.communicate(timeout=HANG)[0]
     return out, p.returncode
 
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from harness import SBX, check, folder, run
+from harness import HANG, SBX, check, folder, run
 
 
 def test_closed_standard_descriptors():
@@ -17,12 +17,12 @@ def test_closed_standard_descriptors():
 
 
 def test_standard_input_is_read():
-    r = subprocess.run([SBX, "run", "cat"], input="a line\nanother", capture_output=True, text=True, timeout=30)
+    r = subprocess.run([SBX, "run", "cat"], input="a line\nanother", capture_output=True, text=True, timeout=HANG)
     check((r.returncode, r.stdout) == (0, "a line\nanother"), r)
 
 
 def test_standard_input_left_over_is_the_next_readers():
-    r = subprocess.run(["sh", "-c", f"{SBX} run head -c 2; cat"], input="abcdef", capture_output=True, text=True, timeout=30)
+    r = subprocess.run(["sh", "-c", f"{SBX} run head -c 2; cat"], input="abcdef", capture_output=True, text=True, timeout=HANG)
     check(r.stdout == "abcdef", r)
 
 
@@ -51,7 +51,7 @@ def test_edges_of_standard_input_without_reading_it_dry():
 
 
 def test_other_descriptors_are_not_handed_through():
-    r = subprocess.run(["sh", "-c", f"exec 7</etc/passwd; {SBX} run sh -c 'cat <&7'"], capture_output=True, text=True, timeout=30)
+    r = subprocess.run(["sh", "-c", f"exec 7</etc/passwd; {SBX} run sh -c 'cat <&7'"], capture_output=True, text=True, timeout=HANG)
     check(r.returncode != 0 and r.stdout == "", r)
 
 
@@ -201,7 +201,7 @@ def test_a_root_that_is_no_mount_point():
             mount -t proc proc {d}/proc && mount --bind /dev {d}/dev && mount --rbind /usr {d}/usr &&
             for l in bin sbin lib lib32 lib64; do [ ! -d {d}/$l.real ] || mount --rbind /$l {d}/$l; done &&
             exec chroot {d} /sbx run -- /clocks"""
-        r = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60, cwd="/")
+        r = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=HANG, cwd="/")
         if r.stderr.startswith(("unshare:", "mount:")):  # refused here; or this is a chroot already, and every test a test of it
             return
         check(r.returncode == 0 and r.stdout == "counted\n", r)

@@ -238,7 +238,7 @@ static void waiting(void)
 		put_file("p/new", "");
 		_exit(0);
 	}
-	T(poll(&p, 1, 5000));
+	T(poll(&p, 1, 200000));
 	printf("revents %x\n", p.revents);
 	T(read(fd, buf, sizeof(buf)));
 	wait(&st);

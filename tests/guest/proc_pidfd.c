@@ -86,7 +86,7 @@ int main(void)
 	check("not a pidfd", send_signal(0, 0));
 	check("waitid nonblocking", waitid(3, (id_t)nb, &si, WEXITED));
 	check("kill", send_signal(fd, SIGKILL));
-	printf("poll %d", poll(&p, 1, 5000));
+	printf("poll %d", poll(&p, 1, 200000));
 	printf(" %x\n", (unsigned)p.revents & POLLIN);
 	check("signal to a zombie", send_signal(fd, SIGTERM));
 	memset(&si, 0, sizeof(si));
@@ -106,7 +106,7 @@ int main(void)
 	if (!pid)
 		_exit(21);
 	p.fd = from_clone;
-	printf("clone pidfd %d", poll(&p, 1, 5000));
+	printf("clone pidfd %d", poll(&p, 1, 200000));
 	int st = 0;
 	waitpid(pid, &st, 0);
 	printf(" %d\n", WEXITSTATUS(st));

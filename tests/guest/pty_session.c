@@ -255,7 +255,7 @@ static void programs(void)
 	write(m, "typed\n", 6);
 	p.fd = m;
 	p.events = POLLIN;
-	while (poll(&p, 1, 2000) == 1 && (k = read(m, buf + n, sizeof(buf) - n)) > 0)
+	while (poll(&p, 1, 200000) == 1 && (k = read(m, buf + n, sizeof(buf) - n)) > 0)
 		n += k;
 	say("end", k);
 	printf("<%.*s>\n", (int)n, buf);

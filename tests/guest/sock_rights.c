@@ -150,7 +150,7 @@ static int is_at_end(int fd)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
 
-	return poll(&p, 1, 2000) == 1 && (p.revents & POLLHUP);
+	return poll(&p, 1, 200000) == 1 && (p.revents & POLLHUP);
 }
 
 static void abandoned(void)
