@@ -139,9 +139,10 @@ void filesystem_put(struct filesystem *fs);
 enum { MOUNT_RDONLY = 1, MOUNT_NOEXEC = 2, MOUNT_NOSUID = 4, MOUNT_NODEV = 8 };
 
 /* --- the file systems: each returns one with one reference --- */
-/* A tree of the host, seen through root_fd (O_PATH directory; taken over). Writable ones pass changes through. */
+/* A tree of the host, seen through root_fd (O_PATH directory; taken over). Writable ones pass changes through; how long their listings are is
+ * the guest's to say, so these are charged to mf (may be NULL). */
 enum hostfs_mode { HOSTFS_READONLY_CACHED, HOSTFS_WRITE_THROUGH };
-int hostfs_new(int root_fd, enum hostfs_mode mode, struct filesystem **out) MUST_CHECK;
+int hostfs_new(struct memfile *mf, int root_fd, enum hostfs_mode mode, struct filesystem **out) MUST_CHECK;
 int tmpfs_new(struct memfile *mf, uint64_t size_limit, uint32_t root_mode, struct filesystem **out) MUST_CHECK;
 /* lower stays untouched; changes go to a memory file system of its own. Takes over lower. */
 int overlay_new(struct memfile *mf, struct filesystem *lower, uint64_t size_limit, struct filesystem **out) MUST_CHECK;

@@ -91,7 +91,7 @@ static int mount_tmpfs(const char *path, struct memfile *mf, uint64_t size, uint
 static int mount_root(int fd, struct memfile *mf)
 {
 	struct filesystem *host, *root;
-	int err = hostfs_new(fd, HOSTFS_READONLY_CACHED, &host);
+	int err = hostfs_new(mf, fd, HOSTFS_READONLY_CACHED, &host);
 
 	if (err)
 		return err;
@@ -163,9 +163,8 @@ static int mount_grant(const struct grant *g, const struct host_tree *tree, stru
 	bool write = g->kind == GRANT_WRITE;
 	unsigned flags = MOUNT_NOSUID | MOUNT_NODEV | (write ? 0 : MOUNT_RDONLY);
 	struct filesystem *fs;
-	int err = hostfs_new(tree->fd, write ? HOSTFS_WRITE_THROUGH : HOSTFS_READONLY_CACHED, &fs);
+	int err = hostfs_new(mf, tree->fd, write ? HOSTFS_WRITE_THROUGH : HOSTFS_READONLY_CACHED, &fs);
 
-	(void)mf;
 	if (err)
 		return complain("cannot grant", g->src, err);
 	return tree->file ? bind_file(g, fs, tree->file, flags) : mount_at(g->dst, fs, flags, g->src);
@@ -242,7 +241,7 @@ static int hide_secrets(const struct options *o, const struct caller *c, const c
 static int mount_cwd(const char *cwd, int fd, struct memfile *mf)
 {
 	struct filesystem *host, *fs;
-	int err = hostfs_new(fd, HOSTFS_READONLY_CACHED, &host);
+	int err = hostfs_new(mf, fd, HOSTFS_READONLY_CACHED, &host);
 
 	if (!err)
 		err = overlay_new(mf, host, 0, &fs);

@@ -42,6 +42,7 @@ struct host_devmap {
 struct hostfs {
 	struct filesystem base;
 	enum hostfs_mode mode;
+	struct memfile *mf; /* borrowed; what listings of a writable tree are charged to, or NULL */
 	struct mutex lock;
 	TAILQ_HEAD(, host_node) idle; /* have a descriptor that nobody uses; least recently used first */
 	int fds, fd_limit;

@@ -400,7 +400,7 @@ int host_list(struct inode *dir, struct dirlist **out)
 		*out = l;
 		return 0;
 	}
-	l = dirlist_new(NULL);
+	l = dirlist_new(host_cached(fs) ? NULL : fs->mf);
 	if (!l)
 		return -ENOMEM;
 	r = read_list(n, l);
@@ -508,7 +508,7 @@ static int fd_limit(void)
 	return (int)MIN(l.rlim_cur / 2, (rlim_t)FD_LIMIT_MAX);
 }
 
-int hostfs_new(int root_fd, enum hostfs_mode mode, struct filesystem **out)
+int hostfs_new(struct memfile *mf, int root_fd, enum hostfs_mode mode, struct filesystem **out)
 {
 	struct hostfs *fs = calloc(1, sizeof(*fs));
 	struct host_node *root;
@@ -519,6 +519,7 @@ int hostfs_new(int root_fd, enum hostfs_mode mode, struct filesystem **out)
 		return -ENOMEM;
 	filesystem_init(&fs->base, &hostfs_ops);
 	fs->mode = mode;
+	fs->mf = mf;
 	fs->fd_limit = fd_limit();
 	fs->ids_hidden = ids_are_hidden();
 	mutex_init(&fs->lock);

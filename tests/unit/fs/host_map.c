@@ -28,7 +28,7 @@ static struct inode *only_file(void)
 
 	cr_assert(mkdtemp(tree));
 	fd = open(tree, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	must(hostfs_new(fd, HOSTFS_WRITE_THROUGH, &fs));
+	must(hostfs_new(NULL, fd, HOSTFS_WRITE_THROUGH, &fs));
 	fd = openat(fd, "file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	cr_assert_eq(pwrite(fd, "before", 7, 0), 7);
 	cr_assert_eq(ftruncate(fd, PAGE_SIZE), 0);
