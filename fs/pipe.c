@@ -432,12 +432,14 @@ static int fifo_join(struct pipe *p, bool named, int flags, off_t *version)
 	int mode = flags & O_ACCMODE;
 	const uint32_t *counter = NULL;
 	uint32_t seen = 0;
+	bool first;
 
 	mutex_lock(&p->lock);
 	if (named && mode == O_WRONLY && (flags & O_NONBLOCK) && !p->readers) {
 		mutex_unlock(&p->lock);
 		return -ENXIO;
 	}
+	first = (mode != O_WRONLY && !p->readers) || (mode != O_RDONLY && !p->writers);
 	ends_add(p, flags);
 	if (named && mode == O_RDONLY && !p->writers) {
 		counter = &p->writer_opens;
@@ -449,7 +451,8 @@ static int fifo_join(struct pipe *p, bool named, int flags, off_t *version)
 	if (counter)
 		seen = *counter;
 	mutex_unlock(&p->lock);
-	waitq_notify(&p->waitq, POLLIN | POLLOUT);
+	if (first) /* more of the same are no news */
+		waitq_notify(&p->waitq, POLLIN | POLLOUT);
 	return counter && !(flags & O_NONBLOCK) ? fifo_wait(p, counter, seen) : 0;
 }
 

@@ -355,6 +355,8 @@ static ssize_t recv_segments(struct stream_pair *p, int side, struct sock_msg *m
 	s = stream_pass_urgent(p, side, s, m, m->goes_on, &skip, dropped);
 	if (!s)
 		return m->ends ? 0 : -EAGAIN;
+	if (m->goes_on && !goes_on(s, m, passcred))
+		return 0;
 	take_cred(s, m);
 	/* Who looks sees the next rights even if they are behind all the bytes that there was room for: so it is on Linux. */
 	for (; s && (m->io->left || peek) && !ends && goes_on(s, m, passcred);

@@ -211,6 +211,14 @@ static struct ucred shown_cred(const struct sock_msg *m)
 	return c;
 }
 
+/* Linux looks for the sender of what it takes out of a queue in order: neither of an urgent byte, nor where no message was. */
+static bool shows_cred(const struct socket *s, const struct sock_msg *m)
+{
+	if (s->domain != AF_UNIX || !s->opt.passcred || m->out_flags & MSG_OOB)
+		return false;
+	return !m->eof || s->type == SOCK_STREAM;
+}
+
 static int write_control(struct socket *s, const struct sock_msg *m, struct control_out *c)
 {
 	struct ucred cred = shown_cred(m);
@@ -218,7 +226,7 @@ static int write_control(struct socket *s, const struct sock_msg *m, struct cont
 
 	for (int i = 0; i < m->extra_count && !err; i++)
 		err = put_control(c, m->extra[i].level, m->extra[i].type, m->extra[i].data.bytes, m->extra[i].len);
-	if (!err && s->domain == AF_UNIX && s->opt.passcred && (!m->eof || s->type == SOCK_STREAM))
+	if (!err && shows_cred(s, m))
 		err = put_control(c, SOL_SOCKET, SCM_CREDENTIALS, &cred, sizeof(cred));
 	if (!err && m->rights)
 		err = put_rights(c, m->rights, m->flags & MSG_CMSG_CLOEXEC);

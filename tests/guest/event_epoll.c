@@ -163,7 +163,8 @@ static void turns(void)
 /* What is written to a pipe is news to its reader alone, whatever the writer asks for. */
 static void writers_edges(void)
 {
-	int ep = epoll_create1(0), p[2];
+	int ep = epoll_create1(0), p[2], other;
+	char name[64];
 
 	pipe2(p, O_NONBLOCK);
 	add(ep, p[0], EPOLLIN | EPOLLOUT | EPOLLET);
@@ -173,6 +174,10 @@ static void writers_edges(void)
 	show("written", ep, p, 2);
 	write(p[1], "b", 1);
 	show("again", ep, p, 2);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", p[0]);
+	other = open(name, O_RDONLY | O_NONBLOCK);
+	show("another reader", ep, p, 2);
+	close(other);
 	close(p[0]);
 	show("unread", ep, p, 2);
 	close(p[1]);

@@ -350,17 +350,17 @@ static void low_water(void)
 	close(sv[1]);
 }
 
-static void credentials(const char *what, int fd)
+static void credentials(const char *what, int fd, size_t max)
 {
-	char control[CMSG_SPACE(sizeof(struct ucred))] = { 0 }, byte;
-	struct iovec iov = { &byte, 1 };
+	char control[CMSG_SPACE(sizeof(struct ucred))] = { 0 }, bytes[8];
+	struct iovec iov = { bytes, max };
 	struct sockaddr_un name;
 	struct msghdr m = { .msg_name = &name, .msg_namelen = sizeof(name), .msg_iov = &iov, .msg_iovlen = 1,
 			    .msg_control = control, .msg_controllen = sizeof(control) };
 	struct cmsghdr *h;
 	struct ucred c;
 
-	say(what, recvmsg(fd, &m, MSG_DONTWAIT));
+	say(what, recvmsg(fd, &m, MSG_DONTWAIT | MSG_WAITALL));
 	h = CMSG_FIRSTHDR(&m);
 	printf("name %u, control %zu", m.msg_namelen, (size_t)m.msg_controllen);
 	if (h) {
@@ -378,16 +378,16 @@ static void nobody(int type)
 	pair(type, sv);
 	write(sv[0], "a", 1);
 	write(sv[0], "b", 1);
-	credentials("not asked", sv[1]);
+	credentials("not asked", sv[1], 1);
 	setsockopt(sv[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	credentials("asked since", sv[1]);
+	credentials("asked since", sv[1], 8);
 	write(sv[0], "c", 1);
 	setsockopt(sv[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	write(sv[0], "d", 1); /* this gives it a name */
-	credentials("asked before", sv[1]);
-	credentials("named", sv[1]);
+	credentials("asked before", sv[1], 1);
+	credentials("named", sv[1], 1);
 	shutdown(sv[0], SHUT_WR);
-	credentials("the end", sv[1]);
+	credentials("the end", sv[1], 1);
 	close(sv[0]);
 	close(sv[1]);
 }

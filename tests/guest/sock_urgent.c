@@ -185,6 +185,24 @@ static void refused(void)
 	T(recv(pair[1], &c, 1, MSG_OOB | MSG_DONTWAIT));
 }
 
+/* Who asks for credentials gets none with an urgent byte. */
+static void from_nobody(void)
+{
+	char byte, control[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec v = { &byte, 1 };
+	struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	int on = 1;
+
+	fresh("from nobody", 0);
+	setsockopt(s[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	put("ab", MSG_OOB);
+	printf("urgent: %zd", recvmsg(s[1], &h, MSG_OOB));
+	printf(", control %zu\n", (size_t)h.msg_controllen);
+	h.msg_controllen = sizeof(control);
+	printf("plain: %zd", recvmsg(s[1], &h, 0));
+	printf(", control %zu\n", (size_t)h.msg_controllen);
+}
+
 int main(void)
 {
 	struct utsname u;
@@ -202,5 +220,6 @@ int main(void)
 	ends();
 	refused();
 	many();
+	from_nobody();
 	return 0;
 }
