@@ -170,7 +170,7 @@ static ssize_t join_bytes(struct pipe *p, struct io *io)
 
 	if ((p->record_count ? last_record(p)->source : p->source) != PIPE_WRITTEN)
 		return 0;
-	if (!n || last % PIPE_SLOT == 0 || last % PIPE_SLOT + n > PIPE_SLOT)
+	if (!n || last % PIPE_SLOT == 0 || last % PIPE_SLOT + n > PIPE_SLOT || free_bytes(p) < n)
 		return 0;
 	r = ring_copy_in(&p->ring, io, n, p->capacity);
 	if (r > 0)

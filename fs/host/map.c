@@ -16,6 +16,7 @@
 
 /* The host allows a process some 65,530 mappings, and the sentry needs of its own. */
 enum {
+	WINDOWS_OF_FILE = 64 << 10,
 	WINDOWS_MAX = 32 << 10,
 	WINDOWS_KEPT = 4 << 10, /* if there are more, a file keeps none that nobody refers to */
 };
@@ -64,10 +65,10 @@ static bool file_sole_ref(struct mm_file *f, struct range r)
 
 static bool add_window_locked(struct host_map *m, size_t index)
 {
-	size_t count = index + 1;
+	size_t count = MAX(index + 1, MIN(2 * m->window_count, WINDOWS_OF_FILE));
 	char **w;
 
-	if (count <= m->window_count)
+	if (index < m->window_count)
 		return true;
 	w = realloc(m->windows, count * sizeof(*w));
 	if (!w)
@@ -103,7 +104,7 @@ static void *file_map_internal(struct mm_file *f, uint64_t off, bool write, uint
 	if (write && !rw)
 		return NULL;
 	mutex_lock(&fs->lock);
-	if (m->file.host.fd >= 0 && index < 65536 && add_window_locked(m, index)) {
+	if (m->file.host.fd >= 0 && index < WINDOWS_OF_FILE && add_window_locked(m, index)) {
 		if (!m->windows[index])
 			m->windows[index] = map_window(m, index, rw);
 		p = m->windows[index];
