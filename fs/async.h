@@ -19,17 +19,23 @@ void async_urgent_locked(struct async_list *l) REQUIRES(tasks_lock);
 void async_notify_slow(struct async_list *l, int code);
 void async_urgent_slow(struct async_list *l);
 
+/* Does anybody want signals at all? */
+static inline bool async_wanted(struct async_list *l)
+{
+	return atomic_load_explicit(&l->first, memory_order_relaxed);
+}
+
 /* Something happened that code (POLL_IN, POLL_OUT, ...) names: a signal for each file with O_ASYNC. No lock below tasks_lock may be held. */
 static inline void async_notify(struct async_list *l, int code)
 {
-	if (atomic_load_explicit(&l->first, memory_order_relaxed))
+	if (async_wanted(l))
 		async_notify_slow(l, code);
 }
 
 /* Urgent data: SIGURG for each file's owner, with O_ASYNC or without. */
 static inline void async_urgent(struct async_list *l)
 {
-	if (atomic_load_explicit(&l->first, memory_order_relaxed))
+	if (async_wanted(l))
 		async_urgent_slow(l);
 }
 

@@ -110,7 +110,7 @@ static void queue_locked(struct inotify *n, int wd, uint32_t mask, uint32_t cook
 	n->queued++;
 	n->queued_bytes += sizeof(struct inotify_event) + room;
 	waitq_notify(&n->wait, POLLIN);
-	if (atomic_load_explicit(&n->async.first, memory_order_relaxed) && !n->unsignalled++)
+	if (async_wanted(&n->async) && !n->unsignalled++)
 		timer_arm(&n->signaller, 0);
 }
 

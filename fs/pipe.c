@@ -61,8 +61,9 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos, int flags)
 	if (!p->ring.len)
 		r = p->writers ? -EAGAIN : 0;
 	while (p->ring.len && io->left) {
-		bool packet = pipe_has_packet(p) && !(flags & FILE_UNBOUND);
-		size_t want = MIN(io->left, pipe_readable(p));
+		enum pipe_source source;
+		size_t want = MIN(io->left, pipe_run(p, 0, &source));
+		bool packet = source == PIPE_PACKET && !(flags & FILE_UNBOUND);
 
 		r = ring_copy_out(&p->ring, io, 0, want);
 		if (r > 0 && (size_t)r < want)

@@ -29,17 +29,13 @@ struct pipe {
 	uint32_t reader_opens, writer_opens; /* ever */
 	struct pipe_record *records; /* record_slots of them, a ring too */
 	uint32_t record_slots, first_record, record_count;
-	enum pipe_source source; /* of the last bytes, if there are no records */
+	enum pipe_source source; /* of the last bytes, if there are any */
 };
 
-/* In all of these the lock is held. How many bytes one read may take: a packet's, or all that come before one. */
-size_t pipe_readable(struct pipe *p);
-/* Consumes all of the packet that comes first. */
+/* In all of these the lock is held. Consumes all of the packet that comes first. */
 void pipe_consume_packet(struct pipe *p);
 /* Consumes n bytes, maybe a part of a packet. */
 void pipe_consume_some(struct pipe *p, size_t n);
-/* Is what comes first a packet? */
-bool pipe_has_packet(struct pipe *p);
 /* How many bytes without bounds may be put in now; they are, n of them. */
 size_t pipe_room(struct pipe *p);
 void pipe_record_bytes(struct pipe *p, size_t n, enum pipe_source source);

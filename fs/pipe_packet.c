@@ -19,11 +19,6 @@ static struct pipe_record *record_at(struct pipe *p, uint32_t i)
 	return &p->records[(p->first_record + i) & (p->record_slots - 1)];
 }
 
-static bool is_packet(const struct pipe_record *r)
-{
-	return r->source == PIPE_PACKET;
-}
-
 static struct pipe_record *last_record(struct pipe *p)
 {
 	return record_at(p, p->record_count - 1);
@@ -47,7 +42,7 @@ static uint32_t free_bytes(const struct pipe *p)
 
 size_t pipe_room(struct pipe *p)
 {
-	if (p->record_count && is_packet(last_record(p)) && !packet_room(p))
+	if (p->ring.len && p->source == PIPE_PACKET && !packet_room(p))
 		return 0; /* a packet is not added to */
 	return free_bytes(p);
 }
@@ -99,6 +94,7 @@ int pipe_packets_begin(struct pipe *p)
 
 void pipe_record_packet(struct pipe *p, size_t n)
 {
+	p->source = PIPE_PACKET;
 	*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)n, PIPE_PACKET };
 }
 
@@ -110,7 +106,7 @@ void pipe_record_bytes(struct pipe *p, size_t n, enum pipe_source source)
 	if (!p->record_count)
 		return;
 	last = last_record(p);
-	if (is_packet(last) && p->record_count < p->record_slots) {
+	if (last->source == PIPE_PACKET && p->record_count < p->record_slots) {
 		*record_at(p, p->record_count++) = (struct pipe_record){ (uint32_t)n, source };
 		return;
 	}
@@ -134,20 +130,10 @@ static void records_consume(struct pipe *p, size_t n)
 	}
 }
 
-bool pipe_has_packet(struct pipe *p)
-{
-	return p->record_count && is_packet(record_at(p, 0));
-}
-
 size_t pipe_run(struct pipe *p, uint32_t i, enum pipe_source *source)
 {
 	*source = p->record_count ? record_at(p, i)->source : p->source;
 	return p->record_count ? record_at(p, i)->len : p->ring.len;
-}
-
-size_t pipe_readable(struct pipe *p)
-{
-	return p->record_count ? record_at(p, 0)->len : p->ring.len;
 }
 
 void pipe_consume_some(struct pipe *p, size_t n)
@@ -168,9 +154,7 @@ static ssize_t join_bytes(struct pipe *p, struct io *io)
 	size_t n = io->left % PIPE_SLOT, last = p->record_count ? last_record(p)->len : p->ring.len;
 	ssize_t r;
 
-	if ((p->record_count ? last_record(p)->source : p->source) != PIPE_WRITTEN)
-		return 0;
-	if (!n || last % PIPE_SLOT == 0 || last % PIPE_SLOT + n > PIPE_SLOT || free_bytes(p) < n)
+	if (p->source != PIPE_WRITTEN || !n || last % PIPE_SLOT == 0 || last % PIPE_SLOT + n > PIPE_SLOT || free_bytes(p) < n)
 		return 0;
 	r = ring_copy_in(&p->ring, io, n, p->capacity);
 	if (r > 0)

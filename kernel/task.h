@@ -98,7 +98,7 @@ struct thread_group {
 	struct pgroup *pgroup; /* (T) owned */
 	LIST_ENTRY(thread_group) pgroup_link; /* (T) */
 	bool child_subreaper, has_execed; /* (T) */
-	bool left_to_init; /* (T) an orphan whose parent would be init: kill_process_locked() */
+	bool left_to_init; /* (T) an orphan whose parent would be init: spared() in syscalls/kill.c */
 
 	struct waitq child_wait; /* notified when a child changes state (POLLIN) */
 	struct waitq exit_wait; /* notified when this group becomes a zombie: pidfds */

@@ -87,6 +87,15 @@ static void ring_drop(struct direction *d)
 	account(before, d);
 }
 
+/* Nobody will read what is under way: its segments are for the caller to free, without the lock. */
+static void direction_empty(struct direction *d, struct segments *dropped)
+{
+	TAILQ_CONCAT(dropped, &d->segments, link);
+	d->oob = NULL;
+	d->segment_count = 0;
+	ring_drop(d);
+}
+
 static void segments_free(struct segments *list)
 {
 	struct segment *s;
@@ -493,10 +502,7 @@ void stream_close(struct stream_pair *p, int side, bool reset)
 	}
 	in->reader_done = in->reader_closed = true;
 	out->writer_done = true;
-	TAILQ_CONCAT(&dropped, &in->segments, link);
-	in->oob = NULL;
-	in->segment_count = 0;
-	ring_drop(in);
+	direction_empty(in, &dropped);
 	mutex_unlock(&p->lock);
 	segments_free(&dropped);
 	socket_tell(p->sock[!side], POLLIN | POLLOUT | POLLHUP | POLLERR | POLLRDHUP | POLLRDNORM, code);
@@ -575,10 +581,7 @@ void stream_purge(struct stream_pair *p, int side)
 	struct segments dropped = TAILQ_HEAD_INITIALIZER(dropped);
 
 	mutex_lock(&p->lock);
-	TAILQ_CONCAT(&dropped, &p->dir[side].segments, link);
-	p->dir[side].oob = NULL;
-	p->dir[side].segment_count = 0;
-	ring_drop(&p->dir[side]);
+	direction_empty(&p->dir[side], &dropped);
 	mutex_unlock(&p->lock);
 	segments_free(&dropped);
 }

@@ -105,7 +105,7 @@ static int64_t transfer_vector(struct task *t, const uint64_t a[6], const int64_
 		r = -EBADF;
 		goto out;
 	}
-	if (!(dir == READ ? (void *)f->ops->read : (void *)f->ops->write)) {
+	if (dir == READ ? !f->ops->read : !f->ops->write) {
 		r = -EINVAL;
 		goto out;
 	}

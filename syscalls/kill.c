@@ -58,7 +58,7 @@ static int kill_pid(struct task *t, pid_t pid, const siginfo_t *info) REQUIRES(t
 
 	if (target)
 		tg = target->tg;
-	if (!tg || !tg->leader)
+	if (!tg)
 		return -ESRCH;
 	return spared(t, tg, info->si_signo) ? permitted(t, tg->leader, info->si_signo) : kill_process_locked(t, tg, info);
 }

@@ -68,25 +68,26 @@ def test_a_program_may_change_its_mind():
     check((out, status) == (b"ready\nSIGHUP\n", 0), (out, status))
 
 
-def meets_init(middle, before=""):
-    """A grandchild signals process 1 when `middle`, the process between, is or is not gone, and process 1 says how it went."""
+def meets_init(orphan, before=""):
+    """A grandchild signals process 1 when the process between is or is not gone, and process 1 says how it went."""
+    grandchild = "sh -c 'read x <go; kill -ALRM 1; kill -KILL 1; kill -TERM 1; echo $? >said' &"
     return run("sh", "-c", f"""cd /tmp; mkfifo go said; {before}
-(sh -c 'read x <go; kill -ALRM 1; kill -KILL 1; kill -TERM 1; echo $? >said' & {middle})
+{f"({grandchild})" if orphan else f"({grandchild} wait) &"}
 echo >go
 read x <said || read x <said
 echo alive $x""")
 
 
 def test_the_program_is_init_to_an_orphan():
-    r = meets_init("")
+    r = meets_init(True)
     check(r.status == 0 and r.out == "alive 0\n", r)
 
 
 def test_others_may_end_the_program():
-    r = meets_init("wait) & (:")
+    r = meets_init(False)
     check(r.status == 128 + signal.SIGALRM, r)
 
 
 def test_an_orphan_reaches_a_handler():
-    r = meets_init("", "trap 'echo alarm' ALRM")
+    r = meets_init(True, "trap 'echo alarm' ALRM")
     check(r.status == 0 and "alarm\n" in r.out and "alive 0\n" in r.out, r)
